@@ -1,0 +1,1 @@
+"""The rules of Matrix, pure: no clock, entropy, logging or input/output."""
