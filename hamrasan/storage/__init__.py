@@ -1,0 +1,1 @@
+"""What is kept: ports in domain words (`ports`) and their adapters (`sqlite`)."""

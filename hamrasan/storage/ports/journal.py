@@ -1,0 +1,69 @@
+"""The journal: the one way in which anything is written (development handbook, "The journal").
+
+A decision hands over one `Batch`; the journal makes it durable together with whatever else waits (group commit), and
+only then do the one who waits and the observers hear of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hamrasan.protocol.errors import MatrixError
+
+Position = int
+"""Every change that a client can see takes the next one; positions have no gaps."""
+
+Write = tuple[Any, ...]
+"""One row to write: an instance of a `NamedTuple` class of a port; adapters map the class to a statement."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """All writes of one decision: they become durable together, or none does.
+
+    `positions` says how many positions the batch takes, from the journal's `next_position` on; the writes that a client
+    can see carry them. `feed` is what observers are told after the commit (values of the ports' feed classes).
+    """
+
+    writes: list[Write] = field(default_factory=list)
+    positions: int = 0
+    feed: list[object] = field(default_factory=list)
+
+
+class CommitFailed(MatrixError):
+    """The batch could not be made durable, or was built on one that could not. Nothing of it was kept."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, "M_UNKNOWN", f"The server could not store this now ({reason}); please try again later.")
+
+
+Observer = Callable[[Sequence[Batch]], None]
+"""Called on the loop's thread with the batches of one commit, in order."""
+
+
+class Journal(Protocol):
+    """The single writer of a store."""
+
+    @property
+    def next_position(self) -> Position:
+        """The position that the next submitted batch begins with."""
+
+    @property
+    def durable(self) -> Position:
+        """The last position that is durable; everything up to it is complete."""
+
+    def submit(self, batch: Batch) -> asyncio.Future[None]:
+        """Take `batch` for the next commit; the future ends when it is durable, or with `CommitFailed`.
+
+        Synchronous: between reading `next_position` and this call nothing else may run. Raises `M_LIMIT_EXCEEDED`
+        when too much waits to become durable.
+        """
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` after each commit, before the one who waits goes on."""
+
+    def on_failure(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when a commit failed: memory must not claim what the disk does not hold."""

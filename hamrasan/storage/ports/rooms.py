@@ -1,0 +1,266 @@
+"""What is kept of rooms: events as bytes, state as versions for each key, memberships, aliases, the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from hamrasan.protocol.event import StateKey
+from hamrasan.storage.ports.journal import Position
+
+# Bits of `StoredEvent.flags`: what the event means for a reader with the default push rules.
+NOTIFIES = 1
+"""Counts as unread."""
+MENTIONS_ROOM = 2
+"""Highlights for everyone in the room, and the sender may do so."""
+MENTIONS_SOMEONE = 4
+"""`m.mentions` names users."""
+LEGACY_MENTIONS = 8
+"""Carries no `m.mentions`: display names and localparts in the body highlight."""
+
+
+class StoredEvent(NamedTuple):
+    """An event as it is kept. The client's and the federation's form are two splices of the same pieces."""
+
+    position: Position
+    room: int
+    """The room's number in this store (`RoomRow.room`)."""
+    event_id: str
+    type: str
+    state_key: str | None
+    sender: str
+    origin_server_ts: int
+    depth: int
+    content: bytes
+    """Canonical JSON; once redacted, what the redaction left."""
+    envelope: bytes
+    """Canonical JSON object of the PDU's other members (`auth_events`, `prev_events`, `hashes`, `signatures`, ...)."""
+    replaces: Position
+    """Position of the state event that this one replaced; 0 for none."""
+    flags: int
+    relates_to: str | None
+    rel_type: str | None
+    txn_device: str | None
+    """Device that sent the event with `txn_id`, on this server."""
+    txn_id: str | None
+    redacted_by: str | None = None
+    """Id of the redaction event."""
+
+
+class NewRoom(NamedTuple):
+    """A room comes to exist in this store."""
+
+    room: int
+    room_id: str
+    version: str
+    creator: str
+    position: Position
+
+
+class StateVersion(NamedTuple):
+    """From `position` on, the state of `room` under (type, state_key) is the event at `event_position`."""
+
+    room: int
+    type: str
+    state_key: str
+    position: Position
+    event_position: Position
+
+
+class PutMembership(NamedTuple):
+    """The current membership of a user; replaces the former one and un-forgets the room."""
+
+    room: int
+    user_id: str
+    membership: str
+    position: Position
+    event_id: str
+    sender: str
+
+
+class ForgetRoom(NamedTuple):
+    """The user forgot a room that they had left."""
+
+    position: Position
+    room: int
+    user_id: str
+
+
+class ThreadActivity(NamedTuple):
+    """A reply was added to the thread of `root`."""
+
+    room: int
+    root: str
+    position: Position
+
+
+class RedactEvent(NamedTuple):
+    """An event lost its content to a redaction."""
+
+    content: bytes
+    redacted_by: str
+    position: Position
+
+
+class PutAlias(NamedTuple):
+    """A room alias points to a room."""
+
+    alias: str
+    room: int
+    creator: str
+
+
+class DeleteAlias(NamedTuple):
+    """A room alias is taken away."""
+
+    alias: str
+
+
+class PublishRoom(NamedTuple):
+    """The room is listed in the public room directory."""
+
+    room: int
+
+
+class UnpublishRoom(NamedTuple):
+    """The room is no longer listed."""
+
+    room: int
+
+
+class NewReport(NamedTuple):
+    """A user reported an event, a room or a user to the server's administrators."""
+
+    created_ts: int
+    reporter: str
+    room_id: str | None
+    event_id: str | None
+    user_id: str | None
+    reason: str
+    score: int | None
+
+
+class RoomEvents(NamedTuple):
+    """Feed: events of one room became durable."""
+
+    room_id: str
+    events: Sequence[StoredEvent]
+
+
+class RoomForgotten(NamedTuple):
+    """Feed: a user forgot a room."""
+
+    user_id: str
+    room_id: str
+
+
+class RoomRow(NamedTuple):
+    """A room of this store."""
+
+    room: int
+    room_id: str
+    version: str
+    creator: str
+
+
+class MembershipRow(NamedTuple):
+    """One user's current membership of one room."""
+
+    room: int
+    room_id: str
+    user_id: str
+    membership: str
+    position: Position
+    event_id: str
+    sender: str
+    forgotten: bool
+
+
+class ThreadRow(NamedTuple):
+    """A thread of a room."""
+
+    root: str
+    latest: Position
+    count: int
+
+
+class EventReader(Protocol):
+    """Reads events. Lists are in the order of `position` unless said otherwise."""
+
+    async def by_id(self, event_id: str) -> StoredEvent | None:
+        """Return the event with this id."""
+
+    async def by_ids(self, event_ids: Sequence[str]) -> list[StoredEvent]:
+        """Return those of the events that exist."""
+
+    async def by_positions(self, positions: Sequence[Position]) -> list[StoredEvent]:
+        """Return the events at these positions."""
+
+    async def page(
+        self, room: int, after: Position, upto: Position, limit: int, *, backwards: bool
+    ) -> list[StoredEvent]:
+        """Return at most `limit` events with after < position <= upto; the newest first if `backwards`."""
+
+    async def head(self, room: int) -> Position:
+        """Return the position of the room's last event; 0 if it has none."""
+
+    async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
+        """Return the events that this device sent with this transaction id (several rooms or users: the caller looks)."""
+
+    async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
+        """Return the event whose `origin_server_ts` is nearest to `ts`, at or before it if `backwards`, else at or after."""
+
+    async def relations(
+        self, event_id: str, rel_type: str | None, event_type: str | None, after: Position, upto: Position, limit: int,
+        *, backwards: bool,
+    ) -> list[StoredEvent]:
+        """Return events that relate to `event_id`, with after < position <= upto, not redacted ones."""
+
+
+class StateReader(Protocol):
+    """Reads the state of rooms, now or at any position."""
+
+    async def current(self, room: int) -> list[StoredEvent]:
+        """Return the current state events other than memberships."""
+
+    async def at(
+        self, room: int, position: Position, keys: Sequence[StateKey] | None = None, *, members: bool = True
+    ) -> list[StoredEvent]:
+        """Return the state events as they were at `position`: all, all but memberships, or those of `keys`."""
+
+    async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
+        """Return every event that was ever the state under one key, the oldest first."""
+
+    async def changes(self, room: int, after: Position, upto: Position) -> list[StoredEvent]:
+        """Return, for each key that changed with after < position <= upto, its last event up to `upto`."""
+
+
+class RoomReader(Protocol):
+    """Reads what is known of rooms besides events and state."""
+
+    async def rooms(self, room_ids: Sequence[str]) -> list[RoomRow]:
+        """Return those of the rooms that this store has."""
+
+    async def last_room(self) -> int:
+        """Return the highest room number given so far."""
+
+    async def members(self, room: int) -> list[MembershipRow]:
+        """Return the current membership of everybody who ever had one."""
+
+    async def memberships(self, user_id: str) -> list[MembershipRow]:
+        """Return a user's current memberships, of every kind."""
+
+    async def alias(self, alias: str) -> tuple[RoomRow, str] | None:
+        """Return the room of an alias, and who made it."""
+
+    async def aliases(self, room: int) -> list[str]:
+        """Return the local aliases of a room."""
+
+    async def published(self, after: int, limit: int) -> list[RoomRow]:
+        """Return listed rooms with numbers above `after`, in the order of numbers."""
+
+    async def is_published(self, room: int) -> bool:
+        """Return whether the room is listed in the directory."""
+
+    async def threads(self, room: int, before: Position, limit: int) -> list[ThreadRow]:
+        """Return threads whose latest reply stands before a position, the most recent first."""
