@@ -1,0 +1,1 @@
+"""Who somebody is: accounts, passwords, access tokens, and the sessions of user-interactive authentication."""

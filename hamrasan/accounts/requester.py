@@ -1,0 +1,16 @@
+"""The requester: on whose behalf a request is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """A user on one of their devices, as the access token of the request proves it."""
+
+    user_id: str
+    device_id: str
+    is_admin: bool
+    token_id: int
+    """Number of the access token in this store; tells tokens of one device apart."""
