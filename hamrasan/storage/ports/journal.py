@@ -37,7 +37,9 @@ class CommitFailed(MatrixError):
     """The batch could not be made durable, or was built on one that could not. Nothing of it was kept."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(503, "M_UNKNOWN", f"The server could not store this now ({reason}); please try again later.")
+        super().__init__(
+            503, "M_UNKNOWN", f"The server could not store this now ({reason}); please try again later."
+        )
 
 
 Observer = Callable[[Sequence[Batch]], None]

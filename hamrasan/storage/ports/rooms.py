@@ -181,7 +181,7 @@ class ThreadRow(NamedTuple):
 
     root: str
     latest: Position
-    count: int
+    replies: int
 
 
 class EventReader(Protocol):
@@ -211,8 +211,15 @@ class EventReader(Protocol):
         """Return the event whose `origin_server_ts` is nearest to `ts`, at or before it if `backwards`, else at or after."""
 
     async def relations(
-        self, event_id: str, rel_type: str | None, event_type: str | None, after: Position, upto: Position, limit: int,
-        *, backwards: bool,
+        self,
+        event_id: str,
+        rel_type: str | None,
+        event_type: str | None,
+        after: Position,
+        upto: Position,
+        limit: int,
+        *,
+        backwards: bool,
     ) -> list[StoredEvent]:
         """Return events that relate to `event_id`, with after < position <= upto, not redacted ones."""
 

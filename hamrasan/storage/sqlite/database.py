@@ -1,0 +1,120 @@
+"""Connections to the SQLite file: how they are opened, its numbered migrations, and reading.
+
+Write-ahead logging lets readers go on while the writer commits; `synchronous=FULL` makes a commit survive a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+SCAN_THREADS = 2
+"""Reader threads for long reads: as many as the smallest machine has cores."""
+BUSY_TIMEOUT_MS = 5_000
+"""How long a statement waits for another process (the command line) that writes."""
+CACHED_STATEMENTS = 256
+CHECKPOINT_PAGES = 4_000
+"""The log is copied into the database every 16 MB: rare enough for throughput, small enough to be brief."""
+
+Row = tuple[Any, ...]
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection in autocommit mode, with the durability that a `200` promises."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS
+    )
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to date; each numbered file runs once, in its own transaction."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT"
+    )
+    done = {number for (number,) in connection.execute("SELECT number FROM schema_migrations")}
+    files = resources.files("hamrasan.storage.sqlite") / "migrations"
+    for file in sorted(files.iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".sql"):
+            continue
+        number = int(file.name.split("_", 1)[0])
+        if number in done:
+            continue
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _statements(file.read_text(encoding="utf-8")):
+                connection.execute(statement)
+            connection.execute(
+                "INSERT INTO schema_migrations (number, name) VALUES (?, ?)", (number, file.name)
+            )
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def _statements(script: str) -> list[str]:
+    """Split a migration into statements (`executescript` would commit between them)."""
+    statements, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements
+
+
+class Database:
+    """Reads from the SQLite file.
+
+    `get` and `rows` run on the caller's thread and are for bounded, indexed reads (microseconds); `scan` runs in a
+    reader thread and is for what may be long.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inline = self._open()
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = [self._inline]
+        self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="reader")
+
+    def get(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """Return the first row."""
+        row: Row | None = self._inline.execute(sql, parameters).fetchone()
+        return row
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a bounded read."""
+        return self._inline.execute(sql, parameters).fetchall()
+
+    async def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a read that may be long, without holding up the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, sql, parameters)
+
+    def _scan(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+            self._opened.append(connection)
+        return connection.execute(sql, parameters).fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def close(self) -> None:
+        """Wait for running reads and close every connection."""
+        self._threads.shutdown(wait=True)
+        for connection in self._opened:
+            connection.close()

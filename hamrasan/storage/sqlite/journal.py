@@ -1,0 +1,184 @@
+"""The journal on SQLite: one writer thread, group commit, fsync.
+
+While one commit is under way, batches gather; the writer then takes all of them into the next transaction. There is no
+timer: at rest a batch is committed at once, under load many share one fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from hamrasan.protocol.errors import limit_exceeded
+from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position
+
+MAX_WAITING = 4_000
+"""Batches that may wait to become durable; beyond it senders are asked to slow down (about half a second of writing)."""
+MAX_GROUP = 512
+"""Batches in one transaction, so that the first of them does not wait for too many others."""
+RETRY_AFTER_MS = 500
+
+_log = structlog.get_logger("hamrasan.journal")
+
+_Waiting = tuple[Batch, asyncio.Future[None]]
+
+
+class SqliteJournal:
+    """The single writer of a SQLite store (see `hamrasan.storage.ports.journal.Journal`)."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, statements: Mapping[type, str], appends: frozenset[type]
+    ) -> None:
+        """Take over `connection` for writing.
+
+        `statements` maps classes of writes to SQL. Rows of the `appends` classes never touch each other or any other
+        write of the same commit, so they may be written together, out of order.
+        """
+        self._connection = connection
+        self._statements = statements
+        self._appends = appends
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._durable: Position = connection.execute("SELECT durable FROM journal").fetchone()[0]
+        self._next: Position = self._durable + 1
+        self._observers: list[Observer] = []
+        self._failure_callbacks: list[Callable[[], None]] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def next_position(self) -> Position:
+        """The position that the next submitted batch begins with."""
+        return self._next
+
+    @property
+    def durable(self) -> Position:
+        """The last position that is durable."""
+        return self._durable
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` after each commit."""
+        self._observers.append(observer)
+
+    def on_failure(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when a commit failed."""
+        self._failure_callbacks.append(callback)
+
+    def submit(self, batch: Batch) -> asyncio.Future[None]:
+        """Take `batch` for the next commit."""
+        if self._closed:
+            raise CommitFailed("it is shutting down")
+        if self._waiting >= MAX_WAITING:
+            raise limit_exceeded(RETRY_AFTER_MS)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._next += batch.positions
+        self._waiting += 1
+        self._queue.put((batch, future))
+        return future
+
+    async def close(self) -> None:
+        """Commit what waits, then stop."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._connection.close()
+
+    # The writer's thread.
+
+    def _write_until_closed(self) -> None:
+        closing = False
+        while not closing:
+            first = self._queue.get()
+            if first is None:
+                return
+            group = [first]
+            while len(group) < MAX_GROUP:
+                try:
+                    waiting = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if waiting is None:
+                    closing = True
+                    break
+                group.append(waiting)
+            self._write_group(group)
+
+    def _write_group(self, group: list[_Waiting]) -> None:
+        try:
+            self._commit([batch for batch, _ in group])
+        except sqlite3.Error as error:
+            handled = threading.Event()
+            self._loop.call_soon_threadsafe(self._failed, group, error, handled)
+            handled.wait()
+        else:
+            self._loop.call_soon_threadsafe(self._committed, group)
+
+    def _commit(self, batches: Sequence[Batch]) -> None:
+        connection, statements = self._connection, self._statements
+        together: dict[type, list[tuple[Any, ...]]] = {}
+        positions = 0
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for batch in batches:
+                positions += batch.positions
+                for write in batch.writes:
+                    kind = type(write)
+                    if kind in self._appends:
+                        together.setdefault(kind, []).append(write)
+                    else:
+                        connection.execute(statements[kind], write)
+            for kind, rows in together.items():
+                connection.executemany(statements[kind], rows)
+            if positions:
+                connection.execute("UPDATE journal SET durable = durable + ?", (positions,))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    # Back on the loop's thread.
+
+    def _committed(self, group: list[_Waiting]) -> None:
+        self._waiting -= len(group)
+        batches = [batch for batch, _ in group]
+        self._durable += sum(batch.positions for batch in batches)
+        for observer in self._observers:
+            observer(batches)
+        for _, future in group:
+            if not future.done():
+                future.set_result(None)
+
+    def _failed(self, group: list[_Waiting], error: sqlite3.Error, handled: threading.Event) -> None:
+        """Fail the group and everything submitted after it, which may have been decided on top of it."""
+        closing = False
+        while True:
+            try:
+                later = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if later is None:
+                closing = True
+            else:
+                group.append(later)
+        self._waiting -= len(group)
+        self._next = self._durable + 1
+        _log.error("commit_failed", reason=str(error), batches=len(group))
+        for callback in self._failure_callbacks:
+            callback()
+        for _, future in group:
+            if not future.done():
+                future.set_exception(CommitFailed(str(error)))
+        if closing:
+            self._queue.put(None)
+        handled.set()

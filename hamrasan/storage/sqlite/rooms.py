@@ -1,0 +1,302 @@
+"""Rooms on SQLite: statements of the writes, and the readers of `hamrasan.storage.ports.rooms`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hamrasan.protocol.event import StateKey
+from hamrasan.storage.ports import rooms as port
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent, ThreadRow
+from hamrasan.storage.sqlite.database import Database, Row
+
+STATEMENTS: dict[type, str] = {
+    port.NewRoom: "INSERT INTO rooms (room, room_id, version, creator, position) VALUES (?, ?, ?, ?, ?)",
+    port.StoredEvent: "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    port.StateVersion: (
+        "INSERT INTO state_versions (room, type, state_key, position, event_position) VALUES (?, ?, ?, ?, ?)"
+    ),
+    port.PutMembership: (
+        "INSERT INTO memberships (room, user_id, membership, position, event_id, sender) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership, position = excluded.position,"
+        " event_id = excluded.event_id, sender = excluded.sender, forgotten = 0"
+    ),
+    port.ForgetRoom: "UPDATE memberships SET forgotten = ? WHERE room = ? AND user_id = ?",
+    port.ThreadActivity: (
+        "INSERT INTO threads (room, root, latest, replies) VALUES (?, ?, ?, 1)"
+        " ON CONFLICT (room, root) DO UPDATE SET latest = excluded.latest, replies = threads.replies + 1"
+    ),
+    port.RedactEvent: "UPDATE events SET content = ?, redacted_by = ? WHERE position = ?",
+    port.PutAlias: "INSERT INTO room_aliases (alias, room, creator) VALUES (?, ?, ?)",
+    port.DeleteAlias: "DELETE FROM room_aliases WHERE alias = ?",
+    port.PublishRoom: "INSERT INTO published_rooms (room) VALUES (?) ON CONFLICT (room) DO NOTHING",
+    port.UnpublishRoom: "DELETE FROM published_rooms WHERE room = ?",
+    port.NewReport: (
+        "INSERT INTO reports (created_ts, reporter, room_id, event_id, user_id, reason, score)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    ),
+}
+
+APPENDS: frozenset[type] = frozenset({port.StoredEvent, port.StateVersion, port.NewReport})
+"""Rows that no other write of the same commit reads or changes (a redaction of an event in the same commit waits)."""
+
+_EVENT = (
+    "e.position, e.room, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.depth, e.content, e.envelope,"
+    " e.replaces, e.flags, e.relates_to, e.rel_type, e.txn_device, e.txn_id, e.redacted_by"
+)
+_SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
+_MEMBERSHIP = (
+    "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
+    " FROM memberships m JOIN rooms r ON r.room = m.room "
+)
+_CHUNK = 500
+"""Values in one `IN (...)`: below the parameter limit of every SQLite build."""
+NEAREST_WINDOW = 100
+"""Events on each side that `nearest` looks at, since clocks of other servers may disagree with the order of arrival."""
+
+
+def _events(rows: Iterable[Row]) -> list[StoredEvent]:
+    return [StoredEvent._make(row) for row in rows]
+
+
+def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def _marks(count: int) -> str:
+    return "(" + ", ".join("?" * count) + ")"
+
+
+class SqliteEvents:
+    """Reads events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_id(self, event_id: str) -> StoredEvent | None:
+        """Return the event with this id."""
+        row = self._database.get(_SELECT_EVENT + "WHERE e.event_id = ?", (event_id,))
+        return None if row is None else StoredEvent._make(row)
+
+    async def by_ids(self, event_ids: Sequence[str]) -> list[StoredEvent]:
+        """Return those of the events that exist, in the order of position."""
+        events: list[StoredEvent] = []
+        for chunk in _chunks(event_ids):
+            sql = _SELECT_EVENT + "WHERE e.event_id IN " + _marks(len(chunk))
+            events += _events(self._database.rows(sql, chunk))
+        return sorted(events)
+
+    async def by_positions(self, positions: Sequence[Position]) -> list[StoredEvent]:
+        """Return the events at these positions."""
+        events: list[StoredEvent] = []
+        for chunk in _chunks(sorted(positions)):
+            sql = _SELECT_EVENT + "WHERE e.position IN " + _marks(len(chunk)) + " ORDER BY e.position"
+            events += _events(
+                self._database.rows(sql, chunk)
+                if len(positions) <= _CHUNK
+                else await self._database.scan(sql, chunk)
+            )
+        return events
+
+    async def page(
+        self, room: int, after: Position, upto: Position, limit: int, *, backwards: bool
+    ) -> list[StoredEvent]:
+        """Return at most `limit` events with after < position <= upto."""
+        order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
+        sql = _SELECT_EVENT + "WHERE e.room = ? AND e.position > ? AND e.position <= ? " + order
+        return _events(self._database.rows(sql, (room, after, upto, limit)))
+
+    async def head(self, room: int) -> Position:
+        """Return the position of the room's last event."""
+        row = self._database.get("SELECT max(position) FROM events WHERE room = ?", (room,))
+        return row[0] or 0 if row else 0
+
+    async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
+        """Return the events that this device sent with this transaction id."""
+        sql = _SELECT_EVENT + "WHERE e.txn_device = ? AND e.txn_id = ?"
+        return _events(self._database.rows(sql, (device_id, txn_id)))
+
+    async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
+        """Return the event whose timestamp is nearest to `ts`, on the asked side.
+
+        Positions grow with time but for the clocks of other servers: bisect on the room's index, then look around.
+        """
+        middle = self._first_position_at(room, ts)
+        around = _events(
+            self._database.rows(
+                _SELECT_EVENT + "WHERE e.room = ? AND e.position >= ? ORDER BY e.position LIMIT ?",
+                (room, middle, NEAREST_WINDOW),
+            )
+        ) + _events(
+            self._database.rows(
+                _SELECT_EVENT + "WHERE e.room = ? AND e.position < ? ORDER BY e.position DESC LIMIT ?",
+                (room, middle, NEAREST_WINDOW),
+            )
+        )
+        if backwards:
+            before = [event for event in around if event.origin_server_ts <= ts]
+            return max(before, key=lambda event: (event.origin_server_ts, event.position), default=None)
+        later = [event for event in around if event.origin_server_ts >= ts]
+        return min(later, key=lambda event: (event.origin_server_ts, event.position), default=None)
+
+    def _first_position_at(self, room: int, ts: int) -> Position:
+        bounds = self._database.get("SELECT min(position), max(position) FROM events WHERE room = ?", (room,))
+        if bounds is None or bounds[0] is None:
+            return 0
+        low, high = bounds[0], bounds[1] + 1
+        while low < high:
+            row = self._database.get(
+                "SELECT position, origin_server_ts FROM events WHERE room = ? AND position >= ?"
+                " ORDER BY position LIMIT 1",
+                (room, (low + high) // 2),
+            )
+            if row is None or row[1] >= ts:
+                high = (low + high) // 2
+            else:
+                low = row[0] + 1
+        return int(low)
+
+    async def relations(
+        self,
+        event_id: str,
+        rel_type: str | None,
+        event_type: str | None,
+        after: Position,
+        upto: Position,
+        limit: int,
+        *,
+        backwards: bool,
+    ) -> list[StoredEvent]:
+        """Return events that relate to `event_id`, not redacted ones."""
+        order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
+        sql = _SELECT_EVENT + (
+            "WHERE e.relates_to = ? AND e.position > ? AND e.position <= ? AND e.redacted_by IS NULL"
+            " AND (? IS NULL OR e.rel_type = ?) AND (? IS NULL OR e.type = ?) "
+        )
+        values = (event_id, after, upto, rel_type, rel_type, event_type, event_type, limit)
+        return _events(self._database.rows(sql + order, values))
+
+
+class SqliteState:
+    """Reads the state of rooms."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def current(self, room: int) -> list[StoredEvent]:
+        """Return the current state events other than memberships."""
+        return await self.at(room, 2**62, members=False)
+
+    async def at(
+        self, room: int, position: Position, keys: Sequence[StateKey] | None = None, *, members: bool = True
+    ) -> list[StoredEvent]:
+        """Return the state events as they were at `position`."""
+        if keys is not None:
+            return self._at_keys(room, position, keys)
+        latest = (
+            "JOIN state_versions s ON s.event_position = e.position JOIN (SELECT room, type, state_key,"
+            " max(position) AS position FROM state_versions WHERE room = ? AND position <= ?"
+        )
+        group = (
+            " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
+            " AND s.position = v.position ORDER BY e.position"
+        )
+        if members:
+            return _events(await self._database.scan(_SELECT_EVENT + latest + group, (room, position)))
+        # Two ranges around the memberships, so that a large room's are not even read.
+        events: list[StoredEvent] = []
+        for side in (" AND type < 'm.room.member'", " AND type > 'm.room.member'"):
+            events += _events(self._database.rows(_SELECT_EVENT + latest + side + group, (room, position)))
+        return sorted(events)
+
+    def _at_keys(self, room: int, position: Position, keys: Sequence[StateKey]) -> list[StoredEvent]:
+        sql = _SELECT_EVENT + (
+            "WHERE e.position = (SELECT event_position FROM state_versions WHERE room = ? AND type = ?"
+            " AND state_key = ? AND position <= ? ORDER BY position DESC LIMIT 1)"
+        )
+        rows = (self._database.get(sql, (room, type, key, position)) for type, key in keys)
+        return _events(row for row in rows if row is not None)
+
+    async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
+        """Return every event that was ever the state under one key, the oldest first."""
+        sql = _SELECT_EVENT + (
+            "JOIN state_versions s ON s.event_position = e.position"
+            " WHERE s.room = ? AND s.type = ? AND s.state_key = ? ORDER BY s.position"
+        )
+        return _events(self._database.rows(sql, (room, type, state_key)))
+
+    async def changes(self, room: int, after: Position, upto: Position) -> list[StoredEvent]:
+        """Return, for each key that changed, its last event up to `upto`."""
+        sql = _SELECT_EVENT + (
+            "JOIN state_versions s ON s.event_position = e.position"
+            " WHERE s.room = ? AND s.position > ? AND s.position <= ? ORDER BY s.position"
+        )
+        last = {
+            (e.type, e.state_key): e for e in _events(await self._database.scan(sql, (room, after, upto)))
+        }
+        return sorted(last.values())
+
+
+class SqliteRooms:
+    """Reads what is known of rooms besides events and state."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def rooms(self, room_ids: Sequence[str]) -> list[RoomRow]:
+        """Return those of the rooms that this store has."""
+        rows: list[RoomRow] = []
+        for chunk in _chunks(room_ids):
+            sql = "SELECT room, room_id, version, creator FROM rooms WHERE room_id IN " + _marks(len(chunk))
+            rows += map(RoomRow._make, self._database.rows(sql, chunk))
+        return rows
+
+    async def last_room(self) -> int:
+        """Return the highest room number given so far."""
+        row = self._database.get("SELECT max(room) FROM rooms")
+        return row[0] or 0 if row else 0
+
+    async def members(self, room: int) -> list[MembershipRow]:
+        """Return the current membership of everybody who ever had one."""
+        return _memberships(await self._database.scan(_MEMBERSHIP + "WHERE m.room = ?", (room,)))
+
+    async def memberships(self, user_id: str) -> list[MembershipRow]:
+        """Return a user's current memberships, of every kind."""
+        return _memberships(self._database.rows(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,)))
+
+    async def alias(self, alias: str) -> tuple[RoomRow, str] | None:
+        """Return the room of an alias, and who made it."""
+        row = self._database.get(
+            "SELECT r.room, r.room_id, r.version, r.creator, a.creator FROM room_aliases a"
+            " JOIN rooms r ON r.room = a.room WHERE a.alias = ?",
+            (alias,),
+        )
+        return None if row is None else (RoomRow._make(row[:4]), row[4])
+
+    async def aliases(self, room: int) -> list[str]:
+        """Return the local aliases of a room."""
+        rows = self._database.rows("SELECT alias FROM room_aliases WHERE room = ? ORDER BY alias", (room,))
+        return [alias for (alias,) in rows]
+
+    async def published(self, after: int, limit: int) -> list[RoomRow]:
+        """Return listed rooms with numbers above `after`."""
+        sql = (
+            "SELECT r.room, r.room_id, r.version, r.creator FROM published_rooms p JOIN rooms r ON r.room = p.room"
+            " WHERE p.room > ? ORDER BY p.room LIMIT ?"
+        )
+        return [RoomRow._make(row) for row in self._database.rows(sql, (after, limit))]
+
+    async def is_published(self, room: int) -> bool:
+        """Return whether the room is listed in the directory."""
+        return self._database.get("SELECT 1 FROM published_rooms WHERE room = ?", (room,)) is not None
+
+    async def threads(self, room: int, before: Position, limit: int) -> list[ThreadRow]:
+        """Return threads whose latest reply stands before a position, the most recent first."""
+        sql = "SELECT root, latest, replies FROM threads WHERE room = ? AND latest < ? ORDER BY latest DESC LIMIT ?"
+        return [ThreadRow._make(row) for row in self._database.rows(sql, (room, before, limit))]
+
+
+def _memberships(rows: Iterable[Row]) -> list[MembershipRow]:
+    return [MembershipRow._make((*row[:7], bool(row[7]))) for row in rows]
