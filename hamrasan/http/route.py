@@ -1,0 +1,92 @@
+"""What an endpoint is: one row of data, read by the router, the edge, the rate limiter and the coverage page."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from hamrasan.http.request import Request
+from hamrasan.http.response import Answer
+
+
+class Auth(Enum):
+    """Who may call an endpoint."""
+
+    NONE = "none"
+    """Anybody; a token is not looked at."""
+    USER = "user"
+    """A user with a valid access token; guests are refused with M_GUEST_ACCESS_FORBIDDEN."""
+    GUEST = "guest"
+    """A user or a guest with a valid access token (specification, "Guest access")."""
+    OPTIONAL = "optional"
+    """Anybody; a token that is given has to be valid, and then `request.requester` is set."""
+    ADMIN = "admin"
+    """A user who is an administrator of this server."""
+    SERVER = "server"
+    """Another server, by its signature (server-server API, "Request Authentication"); has its own authenticator."""
+
+
+class RateClass(Enum):
+    """Which bucket a request is charged to; the rates are in `hamrasan.http.rate_limit`."""
+
+    NONE = "none"
+    MESSAGES = "messages"
+    """Sends into rooms: events, redactions, state."""
+    EPHEMERAL = "ephemeral"
+    """Typing, receipts, presence, read markers."""
+    READS = "reads"
+    """Reads that cost little: sync, messages, profile, state."""
+    SEARCH = "search"
+    """Reads that cost much: search, directory, hierarchy."""
+    ROOMS = "rooms"
+    """Room creation, joins, invites, knocks."""
+    KEYS = "keys"
+    """Upload, query and claim of encryption keys, to-device messages."""
+    MEDIA = "media"
+    """Uploads, and downloads that fetch from elsewhere."""
+    ACCOUNT = "account"
+    """Changes of profile, account data, devices, filters, push rules."""
+    LOGIN = "login"
+    REGISTRATION = "registration"
+    FEDERATION = "federation"
+    """Requests of other servers, per server name."""
+    ADMIN = "admin"
+
+
+class Body(Enum):
+    """What the request's body is, and so how much of it is read."""
+
+    NONE = "none"
+    """No body is expected; a small one is read and ignored."""
+    JSON_OBJECT = "json_object"
+    JSON_OPTIONAL = "json_optional"
+    """A JSON object, where an empty body means `{}`."""
+    RAW = "raw"
+    """Bytes, read completely before the handler runs."""
+    STREAM = "stream"
+    """Bytes that the handler reads with `request.chunks()` while they arrive; for uploads."""
+
+
+type_of_services = Any
+"""The edge hands on whatever object the server was composed with; it never looks inside."""
+
+Handler = Callable[[Request, type_of_services], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint.
+
+    `path` has parameters in braces, each a whole segment: `/rooms/{room_id}/state`; a last segment `{rest*}` takes all
+    the remaining segments. `operation` is the `operationId` of the specification (or a name of our own), used in
+    metrics. `body_limit` replaces the limit that goes with `body`.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    operation: str
+    auth: Auth = Auth.USER
+    limit: RateClass = RateClass.NONE
+    body: Body = Body.NONE
+    body_limit: int | None = None
