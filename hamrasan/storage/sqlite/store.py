@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hamrasan.storage.sqlite import rooms
+from hamrasan.storage.sqlite import rooms, user_data
 from hamrasan.storage.sqlite.database import Database, connect, migrate
 from hamrasan.storage.sqlite.journal import SqliteJournal
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
+from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
+
+STATEMENTS = {**rooms.STATEMENTS, **user_data.STATEMENTS}
 
 DATABASE_FILE = "hamrasan.db"
 LOCK_FILE = "hamrasan.lock"
@@ -28,6 +31,10 @@ class Store:
     events: SqliteEvents
     state: SqliteState
     rooms: SqliteRooms
+    account_data: SqliteAccountData
+    profiles: SqliteProfiles
+    receipts: SqliteReceipts
+    filters: SqliteFilters
     database: Database
     _lock: IO[bytes]
 
@@ -54,10 +61,14 @@ def open_store(data_dir: Path) -> Store:
     migrate(writer)
     database = Database(data_dir / DATABASE_FILE)
     return Store(
-        journal=SqliteJournal(writer, rooms.STATEMENTS, rooms.APPENDS),
+        journal=SqliteJournal(writer, STATEMENTS, rooms.APPENDS),
         events=SqliteEvents(database),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
+        account_data=SqliteAccountData(database),
+        profiles=SqliteProfiles(database),
+        receipts=SqliteReceipts(database),
+        filters=SqliteFilters(database),
         database=database,
         _lock=lock,
     )
