@@ -62,9 +62,9 @@ class AuthorizationRules:
     creator_from_sender: bool = False
     """The creator is the sender of `m.room.create`, not `content.creator`."""
     privileged_creators: bool = False
-    """Creators stand above every power level, `additional_creators` is theirs, and may not be listed in the power levels."""
+    """Creators, also `additional_creators`, stand above every power level and may not be listed among them."""
     room_id_is_create_hash: bool = False
-    """The room id is the create event's reference hash; the create event has no `room_id` and is in no `auth_events`."""
+    """The room id is the create event's hash; the create event has no `room_id` and is in no `auth_events`."""
 
 
 @dataclass(frozen=True, slots=True)
