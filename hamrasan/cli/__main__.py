@@ -1,0 +1,7 @@
+"""`python -m hamrasan.cli` is the command `hamrasan`."""
+
+import sys
+
+from hamrasan.cli.main import main
+
+sys.exit(main())
