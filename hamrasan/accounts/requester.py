@@ -14,3 +14,9 @@ class Requester:
     is_admin: bool
     token_id: int
     """Number of the access token in this store; tells tokens of one device apart."""
+    is_suspended: bool = False
+    """May only read and leave (client-server API, "Account suspension")."""
+    is_guest: bool = False
+    """Always false for people: this server makes no guests. Here because the edge asks."""
+    is_rate_limited: bool = True
+    """False for application services that are registered so."""

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from hamrasan.storage.sqlite import rooms, user_data
+from hamrasan.storage.sqlite import accounts, devices, rooms, tokens, user_data
+from hamrasan.storage.sqlite.accounts import SqliteAccounts
 from hamrasan.storage.sqlite.database import Database, connect, migrate
+from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.journal import SqliteJournal
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
+from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
 
-STATEMENTS = {**rooms.STATEMENTS, **user_data.STATEMENTS}
+STATEMENTS = {
+    **accounts.STATEMENTS,
+    **devices.STATEMENTS,
+    **rooms.STATEMENTS,
+    **tokens.STATEMENTS,
+    **user_data.STATEMENTS,
+}
 
 DATABASE_FILE = "hamrasan.db"
 LOCK_FILE = "hamrasan.lock"
@@ -31,6 +40,9 @@ class Store:
     events: SqliteEvents
     state: SqliteState
     rooms: SqliteRooms
+    accounts: SqliteAccounts
+    tokens: SqliteTokens
+    devices: SqliteDevices
     account_data: SqliteAccountData
     profiles: SqliteProfiles
     receipts: SqliteReceipts
@@ -65,6 +77,9 @@ def open_store(data_dir: Path) -> Store:
         events=SqliteEvents(database),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
+        accounts=SqliteAccounts(database),
+        tokens=SqliteTokens(database),
+        devices=SqliteDevices(database),
         account_data=SqliteAccountData(database),
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),
