@@ -76,7 +76,7 @@ _DEPTH = 6
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the log of the module `name`; it follows `configure` whenever that is called."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
 
 
