@@ -11,10 +11,8 @@ from hamrasan.runtime.settings import Problem, SettingsError
 
 def about_usage(error: click.UsageError, texts: Texts) -> str:
     """Return what is wrong with the command line, and how to see what would be right."""
-    complaint = _complaint(error, texts)
-    if error.ctx is not None:
-        complaint += "\n" + texts("error.try_help", command=f"{error.ctx.command_path} --help")
-    return complaint
+    command = error.ctx.command_path if error.ctx is not None else "hamrasan"
+    return _complaint(error, texts) + "\n" + texts("error.try_help", command=f"{command} --help")
 
 
 def about_settings(error: SettingsError, texts: Texts) -> str:
