@@ -67,6 +67,7 @@ _SECRET_IN_TEXT = re.compile(
                  | password | secret ) ["']? \s* [=:] \s* ["']?
              | \b (?: bearer | basic ) \s+ )
     (?P<value> [^\s"'&,;}]+ )
+    | \b hm[a-z]_ [A-Za-z0-9_-]{20,}
     """
 )
 
@@ -84,7 +85,7 @@ def redact_text(text: str) -> str:
     """Return `text` with the values of tokens and passwords taken out (URLs, headers, messages of
     exceptions).
     """
-    return _SECRET_IN_TEXT.sub(lambda found: found["label"] + REDACTED, text)
+    return _SECRET_IN_TEXT.sub(lambda found: (found["label"] or "") + REDACTED, text)
 
 
 def redact(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

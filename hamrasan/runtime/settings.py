@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from hamrasan.protocol.errors import MatrixError
+from hamrasan.protocol.identifiers import check_server_name
 from hamrasan.runtime.log import LEVELS, LogFormat, LogLevel
 
 ProblemKey = Literal[
@@ -42,7 +44,7 @@ ExpectedKey = Literal[
 Registration = Literal["closed", "token", "open"]
 
 MAX_SERVER_NAME_LENGTH = 230
-"""A user id has at most 255 bytes and holds the server name, an `@`, a `:` and the local part."""
+"""What the specification recommends (appendices, "Server Name"): a user id of 255 bytes has room left for a name."""
 
 MIN_SHARED_SECRET_LENGTH = 16
 """Whoever guesses the shared secret can make administrators; sixteen characters put guessing out of reach."""
@@ -136,7 +138,6 @@ class Setting:
 
 _HOST = r"(?: \[ [0-9A-Fa-f:.]{2,45} \] | [0-9A-Za-z.-]{1,255} )"
 _ADDRESS = re.compile(rf"(?x) (?P<host> {_HOST} | \* ) : (?P<port> [0-9]{{1,5}} )")
-_SERVER_NAME = re.compile(rf"(?x) {_HOST} (?: : [0-9]{{1,5}} )?")
 _URL = re.compile(rf"(?x) https?:// {_HOST} (?: : [0-9]{{1,5}} )? (?: / [^\s?#]* )?")
 
 
@@ -167,8 +168,12 @@ def _parse_directory(text: str) -> Path:
 
 
 def _parse_server_name(text: str) -> str:
-    if len(text) > MAX_SERVER_NAME_LENGTH or not _SERVER_NAME.fullmatch(text):
+    if len(text) > MAX_SERVER_NAME_LENGTH:
         raise ValueError(text)
+    try:
+        check_server_name(text)
+    except MatrixError as error:
+        raise ValueError(text) from error
     return text
 
 

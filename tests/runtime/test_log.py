@@ -95,6 +95,7 @@ def test_an_exception_is_logged_with_its_trace_and_without_its_secrets(form: Log
         {"header": "authorization: bearer hunter2"},
         {"raw": b"hunter2"},
         {"text": '{"password": "hunter2"}'},
+        {"text": "the token hma_hunter2hunter2hunter2 is unknown"},
     ],
 )
 def test_secrets_and_content_never_leave(values: dict[str, Any]) -> None:
