@@ -23,7 +23,7 @@ def about_settings(error: SettingsError, texts: Texts) -> str:
 def _problem(problem: Problem, texts: Texts) -> str:
     lines = [f"  {problem.where}: {texts(problem.message, **problem.values)}"]
     if problem.expected is not None:
-        lines.append(f"    {texts(problem.expected)}")
+        lines.append("    " + texts("error.expected", expected=texts(problem.expected)))
     return "\n".join(lines)
 
 

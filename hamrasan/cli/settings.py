@@ -25,11 +25,11 @@ def setting_options(texts: Texts, names: tuple[str, ...] | None = None) -> list[
 
 
 def _help(row: Setting, texts: Texts) -> str:
-    sentence = texts.about_setting(row)
+    possible = texts(row.kind.expected)
     if row.default is not None:
         shown = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
-        sentence += " " + texts("help.default", value=shown)
-    return f"{sentence} [{row.env}]"
+        possible += texts("help.default", value=shown)
+    return f"{texts.about_setting(row)} ({possible}) [{row.env}]"
 
 
 def settings_loader(options: dict[str, Any]) -> Callable[[], Settings]:

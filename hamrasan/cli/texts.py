@@ -17,6 +17,7 @@ _LOCALE_ENV = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 OwnKey = Literal[
     "error.bad_value",
+    "error.expected",
     "error.interrupted",
     "error.missing_argument",
     "error.missing_option",

@@ -30,14 +30,14 @@ def test_each_problem_has_its_line_its_reason_and_what_would_be_right(config: Pa
         "The settings cannot be used:",
         f"  {config}:1: there is no setting 'server_nam'. Did you mean 'server_name'?",
         f"  {config}:2: 'log_level' cannot be 'loud'.",
-        "    Right would be debug, info, warning or error.",
+        "    Possible is: debug, info, warning or error",
     ]
 
 
 def test_the_same_in_persian(config: Path) -> None:
     complaint = _complaint("fa", config)
     assert f"{config}:1: تنظیمی به نام «server_nam» نداریم. منظورتان «server_name» بود؟" in complaint
-    assert "درستش debug یا info یا warning یا error است." in complaint
+    assert "آنچه می‌شود نوشت: debug یا info یا warning یا error" in complaint
 
 
 def test_options_become_settings(monkeypatch: pytest.MonkeyPatch) -> None:
