@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,26 +26,17 @@ from hamrasan.storage.ports.user_data import (
     PutReceipt,
     ReceiptRow,
 )
-from hamrasan.storage.sqlite.store import Store, open_store
+from hamrasan.storage.sqlite.store import Store
+from tests.stores import Scenario, on_store
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
 ROOM = "!room:example.org"
-
-Scenario = Callable[[Store], Awaitable[None]]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[[Scenario], None]:
     """Return what runs a scenario on an empty store."""
-
-    async def main(scenario: Scenario) -> None:
-        store = open_store(tmp_path)
-        try:
-            await scenario(store)
-        finally:
-            await store.close()
-
-    return lambda scenario: asyncio.run(main(scenario))
+    return lambda scenario: on_store(tmp_path, scenario)
 
 
 async def put(store: Store, *writes: Write) -> None:
