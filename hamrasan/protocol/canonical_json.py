@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 import orjson
 
-from hamrasan.protocol.errors import bad_json, not_json
+from hamrasan.protocol.errors import MatrixError, bad_json, not_json
 from hamrasan.protocol.limits import MAX_CANONICAL_INT, MAX_JSON_DEPTH, MIN_CANONICAL_INT
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
@@ -115,6 +115,10 @@ def encode_lenient_canonical(value: Any) -> bytes:
     Those versions must not enforce the strict form (room version 1, "Canonical JSON"), and what the first homeserver,
     in Python, wrote is what the rooms' servers agree on. Raises `M_BAD_JSON` for NaN, lone surrogates, too much depth.
     """
+    try:
+        return encode_canonical_checked(value)  # several times faster, and the same bytes where it succeeds
+    except MatrixError:
+        pass
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
         return text.encode()

@@ -57,9 +57,6 @@ The same as the limit of the JSON library of most servers in Rust, so that a roo
 read; it leaves room under the 254 levels that can be written, because a document is nested into answers.
 """
 
-MAX_EVENT_ORIGIN_TS = MAX_CANONICAL_INT
-"""Largest `origin_server_ts` that a strict room version can carry."""
-
 SIGNATURE_RESERVE_BYTES = 1_024
 """Kept free under `MAX_EVENT_BYTES` when an event is built, because it is signed later.
 

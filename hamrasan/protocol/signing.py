@@ -14,7 +14,7 @@ from nacl.signing import SigningKey as NaclSigningKey
 from nacl.signing import VerifyKey
 
 from hamrasan.protocol.base64 import decode_base64, encode_base64
-from hamrasan.protocol.canonical_json import check_object, encode_canonical_checked
+from hamrasan.protocol.canonical_json import check_object, encode_canonical_checked, encode_lenient_canonical
 from hamrasan.protocol.errors import MatrixError, bad_json, invalid_param
 from hamrasan.protocol.hashing import encode_event
 from hamrasan.protocol.identifiers import server_name_of
@@ -81,22 +81,27 @@ def parse_signing_key(text: str) -> SigningKey:
     return SigningKey(f"{ALGORITHM}:{words[1]}", decode_base64(words[2]))
 
 
-def sign_json(value: Mapping[str, Any], server_name: str, key: SigningKey) -> dict[str, Any]:
+def sign_json(
+    value: Mapping[str, Any], server_name: str, key: SigningKey, *, strict: bool = True
+) -> dict[str, Any]:
     """Return `value` with this server's signature added to those it has ("Signing Details").
 
-    Raises `M_BAD_JSON` if canonical JSON cannot express `value`.
+    Raises `M_BAD_JSON` if canonical JSON cannot express `value`. Requests between servers are not `strict`: they may
+    carry events of rooms before version 6, in which any number may stand.
     """
-    return with_signature(value, server_name, key.key_id, key.sign(_signed_bytes(value)))
+    return with_signature(value, server_name, key.key_id, key.sign(_signed_bytes(value, strict)))
 
 
-def verify_signed_json(value: Mapping[str, Any], signer: str, key_id: str, public_key: bytes) -> None:
+def verify_signed_json(
+    value: Mapping[str, Any], signer: str, key_id: str, public_key: bytes, *, strict: bool = True
+) -> None:
     """Raise `SignatureError` unless `signer` signed `value` with this key ("Checking for a Signature").
 
-    `signer` is a server name, or a user id where devices and cross-signing keys sign.
+    `signer` is a server name, or a user id where devices and cross-signing keys sign; `strict` as for `sign_json`.
     """
     signature = _signature_of(value, signer, key_id)
     try:
-        data = _signed_bytes(value)
+        data = _signed_bytes(value, strict)
     except MatrixError as error:
         raise SignatureError(
             f"What {signer} is said to have signed is not canonical JSON: {error.message}"
@@ -167,8 +172,9 @@ def with_signature(value: Mapping[str, Any], signer: str, key_id: str, signature
     return {**value, "signatures": {**signatures, signer: {**by_signer, key_id: signature}}}
 
 
-def _signed_bytes(value: Mapping[str, Any]) -> bytes:
-    return encode_canonical_checked({key: item for key, item in value.items() if key not in _NOT_SIGNED})
+def _signed_bytes(value: Mapping[str, Any], strict: bool) -> bytes:
+    signed = {key: item for key, item in value.items() if key not in _NOT_SIGNED}
+    return encode_canonical_checked(signed) if strict else encode_lenient_canonical(signed)
 
 
 def _signed_event_bytes(pdu: Mapping[str, Any], version: RoomVersion) -> bytes:

@@ -213,6 +213,7 @@ def test_the_depth_of_a_document_is_limited(parse: Any) -> None:
     assert encode_canonical(value) == nested(MAX_JSON_DEPTH)
     for depth in (MAX_JSON_DEPTH + 1, 500, 2_000, 100_000):
         assert refusal(parse, nested(depth)).errcode == "M_BAD_JSON"
+        assert refusal(parse, b"[" * depth + b"]" * depth).errcode == "M_BAD_JSON"
 
 
 def test_brackets_side_by_side_or_in_strings_are_not_depth() -> None:

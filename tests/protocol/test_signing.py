@@ -216,6 +216,20 @@ def test_a_signature_that_does_not_hold_is_refused_with_its_reason(
     assert says in error.message
 
 
+@pytest.mark.parametrize("value", [{"depth": 2**60}, {"content": {"level": 50.5}}])
+def test_requests_between_servers_may_carry_the_numbers_of_old_rooms(value: dict[str, Any]) -> None:
+    assert refused(sign_json, value, "domain", KEY).errcode == "M_BAD_JSON"
+    signed = sign_json(value, "domain", KEY, strict=False)
+    verify_signed_json(signed, "domain", "ed25519:1", KEY.public_key, strict=False)
+    for changed, strict in (({**signed, "more": 1}, False), (signed, True)):
+        with pytest.raises(SignatureError):
+            verify_signed_json(changed, "domain", "ed25519:1", KEY.public_key, strict=strict)
+
+
+def test_what_is_canonical_is_signed_the_same_either_way() -> None:
+    assert sign_json({"one": 1}, "domain", KEY, strict=False) == sign_json({"one": 1}, "domain", KEY)
+
+
 @given(st.integers(0, 63), st.integers(1, 255))
 def test_one_changed_byte_breaks_a_signature(position: int, difference: int) -> None:
     signature = bytearray(decode_base64(SIGNED["signatures"]["domain"]["ed25519:1"]))
