@@ -8,10 +8,12 @@ tried again, which for globs finds a match whenever there is one.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Iterable
 
 _WORD = "[A-Za-z0-9_]"
 """Characters of a word (client-server API, "Push rules"); everything else is a boundary."""
+_WORD_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_")
 
 
 def fold_case(text: str) -> str:
@@ -66,6 +68,8 @@ def compile_word_glob(pattern: str) -> Callable[[str], bool]:
     either end of the pattern reaches over any word there.
     """
     folded = fold_case(pattern)
+    if folded and "*" not in folded and "?" not in folded:
+        return lambda text: _stands_in(fold_case(text), folded)
     pieces = [_piece(piece) for piece in folded.split("*") if piece]
     if not pieces:
         # Only stars match every text; an empty pattern needs a place with a boundary on both sides.
@@ -123,3 +127,19 @@ def _matches_pieces(text: str, pieces: list[str]) -> bool:
             return False
         position = found + len(piece)
     return True
+
+
+def contains_words(text: str, words: str) -> bool:
+    """Return whether `words` stands in `text` between word boundaries; capital and small letters are the same."""
+    return bool(words) and _stands_in(fold_case(text), fold_case(words))
+
+
+def _stands_in(text: str, words: str) -> bool:
+    """Return whether `words`, which is not empty, stands in `text` between word boundaries."""
+    start = text.find(words)
+    while start >= 0:
+        end = start + len(words)
+        if text[start - 1 : start] not in _WORD_CHARACTERS and text[end : end + 1] not in _WORD_CHARACTERS:
+            return True
+        start = text.find(words, start + 1)
+    return False
