@@ -39,10 +39,6 @@ class AccountDataCache(Generic[T]):
         except KeyError:
             return await self._load(user_id)
 
-    def peek(self, user_id: str) -> T:
-        """Return the user's value; raises `KeyError` if it is not in memory."""
-        return self._values[user_id]
-
     async def _load(self, user_id: str) -> T:
         while True:
             changes = self._changes
@@ -57,5 +53,4 @@ class AccountDataCache(Generic[T]):
     def _changed(self, change: AccountDataChanged) -> None:
         if change.room_id == GLOBAL:
             self._changes += 1
-            if change.user_id in self._values:
-                self._values.put(change.user_id, self._parse(change.user_id, change.content))
+            self._values.drop(change.user_id)

@@ -31,7 +31,3 @@ class IgnoredUsers:
     async def ignored_by(self, user_id: str) -> frozenset[str]:
         """Return the users whom `user_id` ignores."""
         return await self._lists.get(user_id)
-
-    def peek(self, user_id: str) -> frozenset[str]:
-        """Return the same without waiting; raises `KeyError` unless `ignored_by` was asked before."""
-        return self._lists.peek(user_id)
