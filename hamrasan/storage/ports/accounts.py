@@ -25,6 +25,14 @@ class SetPassword(NamedTuple):
     user_id: str
 
 
+class RehashPassword(NamedTuple):
+    """The same password is kept as another hash, unless it was changed in the meantime."""
+
+    password_hash: str
+    user_id: str
+    former_hash: str
+
+
 class SetAdmin(NamedTuple):
     """The user may, or may no longer, administer the server."""
 

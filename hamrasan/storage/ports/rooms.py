@@ -15,8 +15,8 @@ MENTIONS_ROOM = 2
 """Highlights for everyone in the room, and the sender may do so."""
 MENTIONS_SOMEONE = 4
 """`m.mentions` names users."""
-LEGACY_MENTIONS = 8
-"""Carries no `m.mentions`: display names and localparts in the body highlight."""
+INVITES = 8
+"""Invites the user of its state key."""
 
 
 class StoredEvent(NamedTuple):
@@ -222,6 +222,12 @@ class EventReader(Protocol):
         backwards: bool,
     ) -> list[StoredEvent]:
         """Return events that relate to `event_id`, with after < position <= upto, not redacted ones."""
+
+    async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""
+
+    async def thread(self, root: str, user_id: str) -> tuple[int, StoredEvent | None, bool]:
+        """Return of a thread: how many replies, the latest, and whether `user_id` wrote the root or a reply."""
 
 
 class StateReader(Protocol):

@@ -14,6 +14,7 @@ STATEMENTS: dict[type, str] = {
         " VALUES (?, ?, ?, ?, ?) ON CONFLICT (user_id) DO NOTHING"
     ),
     port.SetPassword: "UPDATE accounts SET password_hash = ? WHERE user_id = ? AND deactivated = 0",
+    port.RehashPassword: "UPDATE accounts SET password_hash = ? WHERE user_id = ? AND password_hash = ?",
     port.SetAdmin: "UPDATE accounts SET is_admin = ? WHERE user_id = ? AND deactivated = 0",
     port.SetLocked: "UPDATE accounts SET locked = ? WHERE user_id = ?",
     port.SetSuspended: "UPDATE accounts SET suspended = ? WHERE user_id = ?",

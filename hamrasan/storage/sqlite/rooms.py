@@ -178,6 +178,28 @@ class SqliteEvents:
         values = (event_id, after, upto, rel_type, rel_type, event_type, event_type, limit)
         return _events(self._database.rows(sql + order, values))
 
+    async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""
+        kinds: set[tuple[str, str]] = set()
+        for chunk in _chunks(event_ids):
+            sql = "SELECT DISTINCT relates_to, rel_type FROM events WHERE relates_to IN " + _marks(len(chunk))
+            kinds.update((row[0], row[1]) for row in self._database.rows(sql, chunk))
+        return kinds
+
+    async def thread(self, root: str, user_id: str) -> tuple[int, StoredEvent | None, bool]:
+        """Return of a thread: how many replies, the latest, and whether `user_id` wrote the root or a reply."""
+        counted = self._database.get(
+            "SELECT count(*), coalesce(max(sender = ?), 0) FROM events"
+            " WHERE relates_to = ? AND rel_type = 'm.thread' AND redacted_by IS NULL",
+            (user_id, root),
+        )
+        count, participated = counted or (0, 0)
+        latest = await self.relations(root, "m.thread", None, 0, 2**62, 1, backwards=True)
+        if not participated:
+            sql = "SELECT 1 FROM events WHERE event_id = ? AND sender = ?"
+            participated = self._database.get(sql, (root, user_id)) is not None
+        return count, latest[0] if latest else None, bool(participated)
+
 
 class SqliteState:
     """Reads the state of rooms."""

@@ -1,0 +1,1 @@
+"""Rooms: the aggregate that decides, the registry that loads it, the gate to it, and what is read from it."""

@@ -1,0 +1,243 @@
+"""Deciding on new events: the rules, the event, its id and the batch, in one synchronous stretch.
+
+A `Decision` may hold several events (a new room's first ones): they are accepted together or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from hamrasan.protocol.auth_rules import auth_types, check_auth
+from hamrasan.protocol.canonical_json import encode_canonical, parse_json
+from hamrasan.protocol.errors import forbidden, too_large
+from hamrasan.protocol.event import Event
+from hamrasan.protocol.event_format import build_pdu
+from hamrasan.protocol.hashing import seal
+from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
+from hamrasan.protocol.push_rules.classify import EventNotice, classify
+from hamrasan.protocol.redaction import redact_content
+from hamrasan.protocol.relations import relation_of
+from hamrasan.rooms.new_event import NewEvent
+from hamrasan.rooms.room import Member, Room
+from hamrasan.storage.ports.journal import Batch, CommitFailed, Journal
+from hamrasan.storage.ports.rooms import (
+    INVITES,
+    MENTIONS_ROOM,
+    MENTIONS_SOMEONE,
+    NOTIFIES,
+    PutMembership,
+    RedactEvent,
+    RoomEvents,
+    StateVersion,
+    StoredEvent,
+    ThreadActivity,
+)
+
+_COLUMNS = ("content", "type", "sender", "state_key", "room_id", "origin_server_ts", "depth")
+"""Members of a PDU that have a column of their own; the rest is kept as the envelope."""
+
+COLUMN_BYTES = 1_536
+"""Most bytes of an event beside content and envelope: five identifiers of at most 255 bytes, numbers, names."""
+SIGNATURE_BYTES = 640
+"""Most bytes that this server's signature will add: its name, the key's id and 86 characters."""
+
+
+class EventRedacted:
+    """Feed: an event lost its content."""
+
+    __slots__ = ("redacted", "room_id")
+
+    def __init__(self, room_id: str, redacted: StoredEvent) -> None:
+        self.room_id = room_id
+        self.redacted = redacted
+
+
+class Decision:
+    """Events for one room that become durable together. Use it without any `await` between making and submitting."""
+
+    def __init__(self, room: Room, journal: Journal, now_ms: int) -> None:
+        if room.stale:
+            raise CommitFailed("an earlier event of the room could not be stored")
+        self._room = room
+        self._journal = journal
+        self._now_ms = now_ms
+        self._events: list[StoredEvent] = []
+        self._undo: list[Callable[[], None]] = []
+        self.batch = Batch()
+
+    def add(self, new: NewEvent) -> StoredEvent:
+        """Accept `new` after what was accepted before, or raise `NotAllowed` or `M_TOO_LARGE` and change nothing."""
+        try:
+            stored = self._build(new)
+        except BaseException:
+            self.undo()
+            raise
+        self._apply(new, stored)
+        return stored
+
+    def undo(self) -> None:
+        """Take everything back that was accepted since the decision began."""
+        for step in reversed(self._undo):
+            step()
+        self._undo.clear()
+        self._events.clear()
+
+    def submit(self) -> asyncio.Future[None]:
+        """Hand the batch to the journal; the future ends when it is durable, or with `CommitFailed`."""
+        batch = self.batch
+        batch.positions = len(self._events)
+        batch.feed.insert(0, RoomEvents(self._room.id, self._events))
+        try:
+            return self._journal.submit(batch)
+        except BaseException:
+            self.undo()
+            raise
+
+    def _build(self, new: NewEvent) -> StoredEvent:
+        room = self._room
+        pdu = self._pdu(new)
+        event = Event(
+            event_id="",
+            room_id=room.id,
+            type=new.type,
+            sender=new.sender,
+            state_key=new.state_key,
+            content=new.content,
+            origin_server_ts=self._now_ms,
+            depth=pdu["depth"],
+            prev_events=pdu["prev_events"],
+            auth_events=pdu["auth_events"],
+            redacts=None if new.redacts is None else new.redacts.event_id,
+            pdu=pdu,
+        )
+        check_auth(event, room, room.version)
+        if new.redacts is not None:
+            self._check_redaction(new, new.redacts)
+        event_id = seal(pdu, room.version)
+        content = encode_canonical(pdu["content"])
+        envelope = encode_canonical({key: pdu[key] for key in pdu if key not in _COLUMNS})
+        _check_size(new, len(content) + len(envelope))
+        relation = relation_of(new.content)
+        return StoredEvent(
+            position=self._journal.next_position + len(self._events),
+            room=room.number,
+            event_id=event_id,
+            type=new.type,
+            state_key=new.state_key,
+            sender=new.sender,
+            origin_server_ts=self._now_ms,
+            depth=pdu["depth"],
+            content=content,
+            envelope=envelope,
+            replaces=0 if new.state_key is None else room.state_position((new.type, new.state_key)),
+            flags=self._flags(classify(new.type, new.state_key, new.content, new.sender), new.sender),
+            relates_to=None if relation is None else relation.event_id,
+            rel_type=None if relation is None else relation.rel_type,
+            txn_device=None if new.txn is None else new.txn.device_id,
+            txn_id=None if new.txn is None else new.txn.txn_id,
+        )
+
+    def _pdu(self, new: NewEvent) -> dict[str, Any]:
+        room = self._room
+        keys = auth_types(new.type, new.sender, new.state_key, new.content, room.version)
+        auth_events = [event_id for key in keys if (event_id := room.state_event_id(key)) is not None]
+        is_create = new.type == "m.room.create"
+        hashed_id = room.version.authorization.room_id_is_create_hash
+        return build_pdu(
+            room.version,
+            room_id=None if is_create and hashed_id else room.id,
+            type=new.type,
+            sender=new.sender,
+            content=new.content,
+            state_key=new.state_key,
+            origin_server_ts=self._now_ms,
+            depth=room.depth + 1,
+            prev_events=list(room.extremities),
+            auth_events=auth_events,
+            redacts=None if new.redacts is None else new.redacts.event_id,
+        )
+
+    def _check_redaction(self, new: NewEvent, target: StoredEvent) -> None:
+        """Refuse a redaction that would be accepted but have no effect (room version 3, "Handling redactions")."""
+        levels = self._room.power_levels
+        if target.room != self._room.number:
+            raise forbidden("The event to redact is in another room.")
+        if target.type == "m.room.create":
+            raise forbidden("The event that created the room cannot be redacted.")
+        if target.sender != new.sender and levels.of(new.sender) < levels.redact:
+            raise forbidden("You may redact only your own events in this room.")
+
+    def _flags(self, notice: EventNotice, sender: str) -> int:
+        flags = NOTIFIES if notice.notifies else 0
+        if notice.mentions:
+            flags |= MENTIONS_SOMEONE
+        if notice.invites is not None:
+            flags |= INVITES
+        if notice.highlights_room:
+            levels = self._room.power_levels
+            if not notice.needs_room_power or levels.of(sender) >= levels.notification("room"):
+                flags |= MENTIONS_ROOM
+        return flags
+
+    def _apply(self, new: NewEvent, stored: StoredEvent) -> None:
+        room, writes = self._room, self.batch.writes
+        self._events.append(stored)
+        writes.append(stored)
+        before = (room.head, room.depth, room.extremities)
+        self._undo.append(lambda: self._restore(before))
+        room.head, room.depth, room.extremities = stored.position, stored.depth, (stored.event_id,)
+        if new.txn is not None:
+            key = (stored.sender, *new.txn)
+            room.transactions[key] = stored.event_id
+            self._undo.append(lambda: _forget(room.transactions, key))
+        if stored.state_key is not None:
+            self._apply_state(new, stored, stored.state_key)
+        elif stored.rel_type == "m.thread" and stored.relates_to is not None:
+            writes.append(ThreadActivity(room.number, stored.relates_to, stored.position))
+        if new.redacts is not None:
+            self._redact(new.redacts, stored)
+
+    def _apply_state(self, new: NewEvent, stored: StoredEvent, state_key: str) -> None:
+        room, writes = self._room, self.batch.writes
+        writes.append(StateVersion(room.number, stored.type, state_key, stored.position, stored.position))
+        if stored.type != "m.room.member":
+            key = (stored.type, state_key)
+            entry = room.state.get(key)
+            self._undo.append(lambda: room.restore_state(key, entry))
+            room.put_state(stored)
+            return
+        member = room.members.get(state_key)
+        self._undo.append(lambda: room.put_member(state_key, member))
+        membership = new.content["membership"]
+        room.put_member(state_key, Member(membership, stored.position, stored.event_id))
+        writes.append(
+            PutMembership(room.number, state_key, membership, stored.position, stored.event_id, stored.sender)
+        )
+
+    def _redact(self, target: StoredEvent, redaction: StoredEvent) -> None:
+        content = redact_content(target.type, parse_json(target.content), self._room.version)
+        redacted = target._replace(content=encode_canonical(content), redacted_by=redaction.event_id)
+        self.batch.writes.append(RedactEvent(redacted.content, redaction.event_id, target.position))
+        self.batch.feed.append(EventRedacted(self._room.id, redacted))
+
+    def _restore(self, before: tuple[int, int, tuple[str, ...]]) -> None:
+        self._room.head, self._room.depth, self._room.extremities = before
+
+
+def _forget(transactions: dict[tuple[str, str, str], str], key: tuple[str, str, str]) -> None:
+    transactions.pop(key, None)
+
+
+def _check_size(new: NewEvent, size: int) -> None:
+    """Raise `M_TOO_LARGE` for what could not be sent to other servers (client-server API, "Size limits").
+
+    The room for identifiers and the signature is taken at its most, so that an event is never refused later.
+    """
+    if size > MAX_EVENT_BYTES - COLUMN_BYTES - SIGNATURE_BYTES:
+        raise too_large(f"An event has at most {MAX_EVENT_BYTES} bytes.")
+    if len(new.type.encode()) > MAX_TYPE_BYTES:
+        raise too_large(f"The type of an event has at most {MAX_TYPE_BYTES} bytes.")
+    if new.state_key is not None and len(new.state_key.encode()) > MAX_STATE_KEY_BYTES:
+        raise too_large(f"The state key of an event has at most {MAX_STATE_KEY_BYTES} bytes.")

@@ -1,0 +1,46 @@
+"""Which of a room's past events somebody may see (client-server API, "Room History Visibility")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, VisibilityTimeline, parse_visibility
+from hamrasan.rooms.room import Room
+from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.storage.ports.rooms import StateReader
+
+VISIBILITY = "m.room.history_visibility"
+MEMBER = "m.room.member"
+
+
+class History:
+    """Enforces history visibility for local readers."""
+
+    def __init__(self, state: StateReader) -> None:
+        self._state = state
+
+    async def timeline(self, room: Room, user_id: str) -> VisibilityTimeline:
+        """Return what `user_id` may see of `room`, as it stands now."""
+        visibilities = await self._state.versions(room.number, VISIBILITY, "")
+        memberships = await self._state.versions(room.number, MEMBER, user_id)
+        return VisibilityTimeline(
+            ((s.position, parse_visibility(parse_json(s.content))) for s in visibilities),
+            ((s.position, parse_json(s.content)["membership"]) for s in memberships),
+        )
+
+    async def visible(self, room: Room, user_id: str, events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
+        """Return those of `events` that `user_id` may see."""
+        if not events or await self._sees_all(room, user_id):
+            return list(events)
+        timeline = await self.timeline(room, user_id)
+        return [event for event in events if timeline.can_see(event.stored.position)]
+
+    async def _sees_all(self, room: Room, user_id: str) -> bool:
+        """Return whether no event needs to be looked at: the user is inside, and the room never hid its history."""
+        if room.membership(user_id) != "join":
+            return False
+        entry = room.state.get((VISIBILITY, ""))
+        if entry is None or parse_visibility(entry.event.content) not in (SHARED, WORLD_READABLE):
+            return False
+        return entry.stored.replaces == 0 and entry.stored.position <= room.durable_head

@@ -1,0 +1,29 @@
+"""What somebody on this server wants to add to a room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from hamrasan.storage.ports.rooms import StoredEvent
+
+
+class Transaction(NamedTuple):
+    """What makes a repeated request recognisable (client-server API, "Transaction identifiers")."""
+
+    device_id: str
+    txn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event before the room has decided on it."""
+
+    type: str
+    sender: str
+    content: Mapping[str, Any]
+    state_key: str | None = None
+    txn: Transaction | None = None
+    redacts: StoredEvent | None = None
+    """The event that an `m.room.redaction` takes back."""

@@ -1,0 +1,162 @@
+"""The rooms of this server: loaded on demand, kept while in use, dropped when memory and disk may disagree."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from hamrasan.protocol.errors import not_found
+from hamrasan.rooms.decision import Decision, EventRedacted
+from hamrasan.rooms.new_event import NewEvent, Transaction
+from hamrasan.rooms.room import Room
+from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.journal import Batch, Journal
+from hamrasan.storage.ports.rooms import (
+    EventReader,
+    NewRoom,
+    RoomEvents,
+    RoomReader,
+    StateReader,
+)
+
+MAX_LOADED_ROOMS = 4_096
+"""Rooms kept in memory while nobody holds them: about 20 kB each for small ones."""
+TAIL_ON_LOAD = 32
+"""Events read when a room is loaded: what an initial sync asks for is 10 or 20."""
+
+
+class RoomRegistry:
+    """Loads rooms and writes to them. There is at most one `Room` object for a room, ever."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, events: EventReader, state: StateReader, rooms: RoomReader
+    ) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.events = events
+        self.state = state
+        self.rooms = rooms
+        self._loaded: weakref.WeakValueDictionary[str, Room] = weakref.WeakValueDictionary()
+        self._recent: OrderedDict[str, Room] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[Room]] = {}
+        self._last_number = 0
+        journal.observe(self._committed)
+        journal.on_failure(self._drop_undurable)
+
+    def loaded(self, room_id: str) -> Room | None:
+        """Return the room if it is in memory."""
+        return self._loaded.get(room_id)
+
+    async def get(self, room_id: str) -> Room:
+        """Return the room; raise `M_NOT_FOUND` if this server does not know it. Says nothing about who may see it."""
+        room = self._loaded.get(room_id)
+        if room is not None:
+            if room_id in self._recent:
+                self._recent.move_to_end(room_id)
+            return room
+        loading = self._loading.get(room_id)
+        if loading is None:
+            loading = self._loading[room_id] = asyncio.ensure_future(self._load(room_id))
+            loading.add_done_callback(lambda _: self._loading.pop(room_id, None))
+        return await asyncio.shield(loading)
+
+    async def next_number(self) -> int:
+        """Return a room number that no other room has."""
+        last = await self.rooms.last_room()
+        self._last_number = max(last, self._last_number) + 1
+        return self._last_number
+
+    def begin(self, room: Room) -> Decision:
+        """Begin a decision about events of `room`."""
+        return Decision(room, self.journal, self.clock.now_ms())
+
+    async def create(self, room: Room, decision: Decision) -> None:
+        """Make a new room durable with its first events."""
+        row = room.row
+        decision.batch.writes.insert(
+            0, NewRoom(row.room, row.room_id, row.version, row.creator, self.journal.next_position)
+        )
+        done = decision.submit()
+        self._keep(room)
+        await done
+
+    async def commit(self, room: Room, decision: Decision) -> None:
+        """Make a decision durable; an error means that nothing of it was kept."""
+        del room  # held by the caller's frame until the commit ended, so that it is not loaded anew meanwhile
+        await decision.submit()
+
+    async def send(self, room: Room, new: NewEvent) -> str:
+        """Add one event and return its id once it is durable; a repeated transaction gets the first answer.
+
+        Raises `NotAllowed` (`M_FORBIDDEN`), `M_TOO_LARGE`, `M_LIMIT_EXCEEDED` or `CommitFailed`.
+        """
+        if new.txn is not None:
+            known = await self.find_transaction(room, new.sender, new.txn)
+            if known is not None:
+                return known
+        if new.state_key is not None and (same := self._same_state(room, new)) is not None:
+            return same
+        decision = self.begin(room)
+        stored = decision.add(new)
+        await decision.submit()
+        return stored.event_id
+
+    async def find_transaction(self, room: Room, sender: str, txn: Transaction) -> str | None:
+        """Return the id of the event that this transaction made before, once that event is durable."""
+        for stored in await self.events.by_transaction(txn.device_id, txn.txn_id):
+            if stored.room == room.number and stored.sender == sender:
+                return stored.event_id
+        pending = room.transactions.get((sender, *txn))
+        if pending is not None:
+            await self.journal.submit(Batch())  # an empty batch is done when everything before it is
+        return pending
+
+    def _same_state(self, room: Room, new: NewEvent) -> str | None:
+        """Return the id of the current state event if `new` says just what it says, so that nothing is added twice."""
+        if new.type == "m.room.member":
+            return None
+        entry = room.state.get((new.type, new.state_key or ""))
+        if entry is None or entry.stored.sender != new.sender or entry.event.content != new.content:
+            return None
+        return entry.stored.event_id if entry.stored.position <= room.durable_head else None
+
+    async def _load(self, room_id: str) -> Room:
+        rows = await self.rooms.rooms([room_id])
+        if not rows:
+            raise not_found("This room is not known here.")
+        row = rows[0]
+        # Nobody can write to a room that is not loaded, but its last events may still wait to become durable.
+        await self.journal.submit(Batch())
+        room = Room(row)
+        tail = await self.events.page(row.room, 0, self.journal.durable, TAIL_ON_LOAD, backwards=True)
+        room.fill(await self.state.current(row.room), await self.rooms.members(row.room), tail[::-1])
+        self._keep(room)
+        return room
+
+    def _keep(self, room: Room) -> None:
+        self._loaded[room.id] = room
+        self._recent[room.id] = room
+        if len(self._recent) > MAX_LOADED_ROOMS:
+            self._recent.popitem(last=False)
+
+    def _committed(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            for item in batch.feed:
+                if isinstance(item, RoomEvents):
+                    room = self._loaded.get(item.room_id)
+                    if room is not None:
+                        room.committed(item.events)
+                elif isinstance(item, EventRedacted):
+                    room = self._loaded.get(item.room_id)
+                    if room is not None:
+                        room.redacted(item.redacted)
+
+    def _drop_undurable(self) -> None:
+        """Forget every room whose decided view runs ahead of the disk; it is loaded again when needed."""
+        for room_id, room in list(self._loaded.items()):
+            if room.head > self.journal.durable:
+                room.stale = True
+                self._recent.pop(room_id, None)
+                del self._loaded[room_id]

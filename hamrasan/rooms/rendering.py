@@ -1,0 +1,196 @@
+"""Events as one reader sees them: the stored bytes plus `unsigned` (client-server API, "UnsignedData", "Aggregations").
+
+What every reader sees alike is spliced from bytes; only what depends on the reader is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from hamrasan.protocol.relations import (
+    REFERENCE,
+    REPLACE,
+    THREAD,
+    ThreadSummary,
+    bundled_relations,
+    latest_edit,
+)
+from hamrasan.rooms.room import Room
+from hamrasan.rooms.timeline_event import TimelineEvent, json_string, parsed_event
+from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
+
+MAX_EDITS_EXAMINED = 50
+"""Latest edits of an event that are looked at for a valid one: invalid ones are rare, and hostile ones bounded."""
+MAX_BUNDLED_REFERENCES = 50
+"""References bundled with an event; `/relations` gives them all."""
+LATEST = 2**62
+"""A position after every other."""
+
+
+class Reader(NamedTuple):
+    """Who reads: a user on a device."""
+
+    user_id: str
+    device_id: str
+
+
+class Renderer:
+    """Renders events for readers."""
+
+    def __init__(self, events: EventReader, state: StateReader, clock: Clock) -> None:
+        self._events = events
+        self._state = state
+        self._clock = clock
+
+    async def render(
+        self, room: Room, events: Sequence[TimelineEvent], reader: Reader, *, room_id: bool = True
+    ) -> list[bytes]:
+        """Return the client form of `events`, with bundled aggregations; `room_id` is left out for `/sync`."""
+        now = self._clock.now_ms()
+        extras = await self._extras(room, events, reader, bundle=True)
+        suffix = b',"room_id":%b' % json_string(room.id) if room_id else b""
+        memberships = await self._memberships(room, events, reader.user_id)
+        rendered = []
+        for event in events:
+            stored = event.stored
+            unsigned = b'"age":%d,"membership":%b' % (
+                now - stored.origin_server_ts,
+                json_string(_at(memberships, stored.position)),
+            )
+            if (
+                stored.txn_id is not None
+                and stored.txn_device == reader.device_id
+                and stored.sender == reader.user_id
+            ):
+                unsigned += b',"transaction_id":' + orjson.dumps(stored.txn_id)
+            extra = extras.get(stored.event_id)
+            if extra is not None:
+                unsigned += extra
+            rendered.append(b'%b%b,"unsigned":{%b}}' % (event.body, suffix, unsigned))
+        return rendered
+
+    async def render_one(self, room: Room, event: TimelineEvent, reader: Reader) -> bytes:
+        """Return the client form of one event."""
+        return (await self.render(room, [event], reader))[0]
+
+    async def _memberships(
+        self, room: Room, events: Sequence[TimelineEvent], user_id: str
+    ) -> list[tuple[Position, str]]:
+        """Return the reader's memberships by position, as far back as `events` need."""
+        member = room.members.get(user_id)
+        if member is not None and events and all(e.stored.position >= member.position for e in events):
+            return [(0, member.membership)]
+        versions = await self._state.versions(room.number, "m.room.member", user_id)
+        return [(stored.position, parsed_event(stored, room.id).membership or "leave") for stored in versions]
+
+    async def _extras(
+        self, room: Room, events: Sequence[TimelineEvent], reader: Reader, *, bundle: bool
+    ) -> dict[str, bytes]:
+        """Return further members of `unsigned` for those events that have any."""
+        extras: dict[str, bytes] = {}
+        replaced = [e.stored for e in events if e.stored.replaces and e.stored.redacted_by is None]
+        if replaced:
+            before = {s.position: s for s in await self._events.by_positions([e.replaces for e in replaced])}
+            for stored in replaced:
+                if (previous := before.get(stored.replaces)) is not None:
+                    extras[stored.event_id] = b',"prev_content":%b,"replaces_state":%b,"prev_sender":%b' % (
+                        previous.content,
+                        json_string(previous.event_id),
+                        json_string(previous.sender),
+                    )
+        redacted = [e.stored for e in events if e.stored.redacted_by is not None]
+        if redacted:
+            because = await self._events.by_ids([e.redacted_by for e in redacted if e.redacted_by])
+            by_id = {stored.event_id: stored for stored in because}
+            for stored in redacted:
+                if (redaction := by_id.get(stored.redacted_by or "")) is not None:
+                    extras[stored.event_id] = extras.get(stored.event_id, b"") + (
+                        b',"redacted_because":' + self._plain(room, redaction)
+                    )
+        if bundle:
+            await self._bundle(room, events, reader, extras)
+        return extras
+
+    async def _bundle(
+        self, room: Room, events: Sequence[TimelineEvent], reader: Reader, extras: dict[str, bytes]
+    ) -> None:
+        candidates = [
+            e.stored
+            for e in events
+            if e.stored.state_key is None
+            and (e.stored.event_id in room.related or e.stored.position <= room.tail_start)
+        ]
+        if not candidates:
+            return
+        kinds = await self._events.related_kinds([stored.event_id for stored in candidates])
+        if not kinds:
+            return
+        for stored in candidates:
+            bundled = await self._bundled(room, stored, kinds, reader)
+            if bundled is not None:
+                extras[stored.event_id] = extras.get(stored.event_id, b"") + (
+                    b',"m.relations":' + orjson.dumps(bundled)
+                )
+
+    async def _bundled(
+        self, room: Room, stored: StoredEvent, kinds: Collection[tuple[str, str]], reader: Reader
+    ) -> dict[str, Any] | None:
+        event_id = stored.event_id
+        edit = thread = None
+        references: list[str] = []
+        if (event_id, REPLACE) in kinds and stored.redacted_by is None:
+            edit = await self._latest_edit(room, stored, reader)
+        if (event_id, THREAD) in kinds:
+            thread = await self._thread(room, event_id, reader)
+        if (event_id, REFERENCE) in kinds:
+            found = await self._events.relations(
+                event_id, REFERENCE, None, 0, LATEST, MAX_BUNDLED_REFERENCES, backwards=False
+            )
+            references = [child.event_id for child in found if child.room == room.number]
+        return bundled_relations(edit, thread, references)
+
+    async def _latest_edit(self, room: Room, stored: StoredEvent, reader: Reader) -> orjson.Fragment | None:
+        found = await self._events.relations(
+            stored.event_id, REPLACE, None, 0, LATEST, MAX_EDITS_EXAMINED, backwards=True
+        )
+        candidates = {c.event_id: c for c in found if c.room == room.number}
+        original = parsed_event(stored, room.id)
+        edit = latest_edit(original, (parsed_event(c, room.id) for c in candidates.values()))
+        if edit is None:
+            return None
+        return orjson.Fragment(self._plain(room, candidates[edit.event_id]))
+
+    async def _thread(self, room: Room, root: str, reader: Reader) -> ThreadSummary | None:
+        count, latest, participated = await self._events.thread(root, reader.user_id)
+        if latest is None or latest.room != room.number:
+            return None
+        rendered = self._plain(room, latest)
+        if ((latest.event_id, REPLACE)) in await self._events.related_kinds([latest.event_id]):
+            edit = await self._latest_edit(room, latest, reader)
+            if edit is not None:
+                relations = orjson.dumps({REPLACE: edit})
+                rendered = rendered[:-2] + b',"m.relations":' + relations + b"}}"
+        return ThreadSummary(orjson.Fragment(rendered), count, participated)
+
+    def _plain(self, room: Room, stored: StoredEvent) -> bytes:
+        """Return the client form with the least `unsigned`, for events inside others."""
+        return b'%b,"room_id":%b,"unsigned":{"age":%d}}' % (
+            TimelineEvent(stored).body,
+            json_string(room.id),
+            self._clock.now_ms() - stored.origin_server_ts,
+        )
+
+
+def _at(timeline: Iterable[tuple[Position, str]], position: Position) -> str:
+    """Return the membership at a position; whoever had none yet counts as having left."""
+    current = "leave"
+    for since, membership in timeline:
+        if since > position:
+            break
+        current = membership
+    return current

@@ -1,0 +1,225 @@
+"""The Room aggregate: what decides about new events, in memory and without waiting (architecture, decision 2).
+
+Two views live side by side. The *decided* view (`state`, `members`, `head`) is what the next event is judged by and may
+run ahead of the disk; the *durable* view (`tail`, `durable_head`) is what readers are shown. A room whose commit failed
+is `stale` and leaves memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from hamrasan.protocol.auth_rules.power_levels import PowerLevels
+from hamrasan.protocol.auth_rules.state import join_rule_of
+from hamrasan.protocol.event import Event, StateKey
+from hamrasan.protocol.room_versions import RoomVersion, room_version
+from hamrasan.rooms.timeline_event import TimelineEvent, parsed_event
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent
+
+TAIL_EVENTS = 64
+"""Recent durable events kept in memory for each loaded room: what waiting clients are served from."""
+
+CREATE, POWER_LEVELS, JOIN_RULES = (
+    ("m.room.create", ""),
+    ("m.room.power_levels", ""),
+    ("m.room.join_rules", ""),
+)
+
+
+class Member(NamedTuple):
+    """A user's current membership of a room, as compact as the largest room needs it."""
+
+    membership: str
+    position: Position
+    event_id: str
+
+
+class StateEntry(NamedTuple):
+    """A current state event other than a membership."""
+
+    stored: StoredEvent
+    event: Event
+
+
+class Room:
+    """A loaded room. It implements `AuthState`, so the authorization rules read it directly."""
+
+    __slots__ = (
+        "__weakref__",
+        "_power_levels",
+        "depth",
+        "durable_head",
+        "extremities",
+        "head",
+        "id",
+        "invited",
+        "joined",
+        "members",
+        "number",
+        "related",
+        "row",
+        "stale",
+        "state",
+        "tail",
+        "tail_start",
+        "transactions",
+        "version",
+    )
+
+    def __init__(self, row: RoomRow) -> None:
+        """Make a room without any event."""
+        self.row = row
+        self.id = row.room_id
+        self.number = row.room
+        self.version: RoomVersion = room_version(row.version)
+        self.state: dict[StateKey, StateEntry] = {}
+        self.members: dict[str, Member] = {}
+        self.joined = 0
+        self.invited = 0
+        self.head: Position = 0
+        self.depth = 0
+        self.extremities: tuple[str, ...] = ()
+        self.transactions: dict[tuple[str, str, str], str] = {}
+        """Events decided but perhaps not durable, by (sender, device, transaction id)."""
+        self.tail: deque[TimelineEvent] = deque(maxlen=TAIL_EVENTS)
+        self.tail_start: Position = 0
+        """The tail holds every durable event after this position."""
+        self.related: set[str] = set()
+        """Ids of events that something in the tail relates to."""
+        self.durable_head: Position = 0
+        self.stale = False
+        self._power_levels: PowerLevels | None = None
+
+    def fill(
+        self, state: Sequence[StoredEvent], members: Iterable[MembershipRow], tail: Sequence[StoredEvent]
+    ) -> None:
+        """Take over what the store holds of the room; `tail` is its last events, the oldest first."""
+        for stored in state:
+            self.put_state(stored)
+        for row in members:
+            self.put_member(row.user_id, Member(row.membership, row.position, row.event_id))
+        if tail:
+            last = tail[-1]
+            self.head, self.depth, self.extremities = last.position, last.depth, (last.event_id,)
+            self.durable_head = last.position
+            self.tail_start = tail[0].position - 1
+            for stored in tail:
+                self._append(TimelineEvent(stored))
+
+    # What the authorization rules read.
+
+    @property
+    def create(self) -> Event | None:
+        """The room's create event."""
+        return self.event(*CREATE)
+
+    @property
+    def power_levels(self) -> PowerLevels:
+        """The room's power levels, parsed once for each change."""
+        if self._power_levels is None:
+            event = self.event(*POWER_LEVELS)
+            self._power_levels = PowerLevels(
+                self.create, None if event is None else event.content, self.version
+            )
+        return self._power_levels
+
+    @property
+    def join_rule(self) -> str:
+        """The room's join rule."""
+        return join_rule_of(self.event(*JOIN_RULES))
+
+    def membership(self, user_id: str) -> str | None:
+        """Return the current membership of `user_id`, None if there never was one."""
+        member = self.members.get(user_id)
+        return None if member is None else member.membership
+
+    def event(self, event_type: str, state_key: str) -> Event | None:
+        """Return a current state event other than a membership."""
+        entry = self.state.get((event_type, state_key))
+        return None if entry is None else entry.event
+
+    # What others ask.
+
+    def content(self, event_type: str, state_key: str = "") -> dict[str, object]:
+        """Return the content of a current state event, empty if there is none."""
+        event = self.event(event_type, state_key)
+        return {} if event is None else dict(event.content)
+
+    def state_event_id(self, key: StateKey) -> str | None:
+        """Return the id of the current state event under `key`."""
+        if key[0] == "m.room.member":
+            member = self.members.get(key[1])
+            return None if member is None else member.event_id
+        entry = self.state.get(key)
+        return None if entry is None else entry.stored.event_id
+
+    def state_position(self, key: StateKey) -> Position:
+        """Return the position of the current state event under `key`, 0 if there is none."""
+        if key[0] == "m.room.member":
+            member = self.members.get(key[1])
+            return 0 if member is None else member.position
+        entry = self.state.get(key)
+        return 0 if entry is None else entry.stored.position
+
+    # Changes; only `Decision` and the registry make them.
+
+    def put_state(self, stored: StoredEvent) -> None:
+        """Make `stored` the current state under its key (not for memberships)."""
+        key = (stored.type, stored.state_key or "")
+        self.state[key] = StateEntry(stored, parsed_event(stored, self.id))
+        self._power_levels_changed(key)
+
+    def restore_state(self, key: StateKey, entry: StateEntry | None) -> None:
+        """Put back what was the state before a decision that is undone."""
+        if entry is None:
+            self.state.pop(key, None)
+        else:
+            self.state[key] = entry
+        self._power_levels_changed(key)
+
+    def put_member(self, user_id: str, member: Member | None) -> None:
+        """Set (or, with None, take away) a membership, keeping the counts."""
+        before = self.members.get(user_id)
+        if before is not None:
+            self.joined -= before.membership == "join"
+            self.invited -= before.membership == "invite"
+        if member is None:
+            self.members.pop(user_id, None)
+            return
+        self.joined += member.membership == "join"
+        self.invited += member.membership == "invite"
+        self.members[user_id] = member
+
+    def committed(self, events: Sequence[StoredEvent]) -> None:
+        """Take note that these events are durable: readers may see them now."""
+        for stored in events:
+            event = TimelineEvent(stored)
+            if len(self.tail) == TAIL_EVENTS:
+                self.tail_start = self.tail[0].stored.position
+            self._append(event)
+            self.durable_head = stored.position
+            if stored.txn_id is not None and stored.txn_device is not None:
+                self.transactions.pop((stored.sender, stored.txn_device, stored.txn_id), None)
+
+    def redacted(self, redacted: StoredEvent) -> None:
+        """Show an event in its redacted form from now on; `redacted` is that form."""
+        for index, event in enumerate(self.tail):
+            if event.stored.position == redacted.position:
+                self.tail[index] = TimelineEvent(redacted)
+        entry = self.state.get((redacted.type, redacted.state_key or ""))
+        if entry is not None and entry.stored.position == redacted.position:
+            self.put_state(redacted)
+
+    def _append(self, event: TimelineEvent) -> None:
+        self.tail.append(event)
+        if event.stored.relates_to is not None:
+            if len(self.related) > TAIL_EVENTS * 2:
+                self.related = {e.stored.relates_to for e in self.tail if e.stored.relates_to is not None}
+            self.related.add(event.stored.relates_to)
+
+    def _power_levels_changed(self, key: StateKey) -> None:
+        if key in (POWER_LEVELS, CREATE):
+            self._power_levels = None

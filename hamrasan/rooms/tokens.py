@@ -1,0 +1,55 @@
+"""Places in the stream of changes, as clients carry them: opaque to them, versioned for us.
+
+A sync token (`s1_...`) names a position and the serials of what lives in memory only; a pagination token (`t1_...`) a
+position. Either can be given where a position is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from hamrasan.protocol.errors import MatrixError, invalid_param
+from hamrasan.storage.ports.journal import Position
+
+_SYNC = re.compile(r"s1_([0-9]{1,18})_([0-9]{1,15})_([0-9]{1,15})_([A-Za-z]{1,16})", re.ASCII)
+_PAGE = re.compile(r"t1_([0-9]{1,18})", re.ASCII)
+
+
+class SyncToken(NamedTuple):
+    """Where a client's `/sync` stands."""
+
+    position: Position
+    typing: int
+    """Serial of the last typing change that was sent."""
+    presence: int
+    """Serial of the last presence change that was sent."""
+    epoch: str
+    """Names the run of the server that the serials belong to: after a restart they begin anew."""
+
+    def __str__(self) -> str:
+        return f"s1_{self.position}_{self.typing}_{self.presence}_{self.epoch}"
+
+
+def parse_sync_token(text: str) -> SyncToken:
+    """Read a sync token; raise `M_INVALID_PARAM` for anything else."""
+    match = _SYNC.fullmatch(text)
+    if match is None:
+        raise _unknown_token()
+    position, typing, presence, epoch = match.groups()
+    return SyncToken(int(position), int(typing), int(presence), epoch)
+
+
+def page_token(position: Position) -> str:
+    """Return a pagination token that stands between the event at `position` and the next one."""
+    return f"t1_{position}"
+
+
+def parse_position(text: str) -> Position:
+    """Return the position that a pagination or sync token names; raise `M_INVALID_PARAM` for anything else."""
+    match = _PAGE.fullmatch(text)
+    return int(match[1]) if match is not None else parse_sync_token(text).position
+
+
+def _unknown_token() -> MatrixError:
+    return invalid_param("This is not a token of this server; begin again without one.")

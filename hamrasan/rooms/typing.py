@@ -1,0 +1,73 @@
+"""Who is typing (client-server API, "Typing Notifications"). In memory only: a restart ends all typing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from hamrasan.runtime.clock import Clock
+
+MAX_TYPING_MS = 120_000
+"""Longer claims are shortened: a client that went away must not type for ever."""
+DEFAULT_TYPING_MS = 30_000
+"""For clients that name no timeout."""
+MAX_TYPISTS = 20
+"""Users of one room that are shown typing; nobody reads more names."""
+
+
+class Typing:
+    """Keeps who types where, and numbers the changes for `/sync`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rooms: dict[str, dict[str, float]] = {}
+        self._listeners: list[Callable[[str, int], None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self.serial = 0
+        """Serial number of the last change in any room."""
+
+    def on_change(self, listener: Callable[[str, int], None]) -> None:
+        """Call `listener(room_id, serial)` at each change."""
+        self._listeners.append(listener)
+
+    def in_room(self, room_id: str) -> list[str]:
+        """Return who is typing in a room."""
+        return list(self._rooms.get(room_id, ()))[:MAX_TYPISTS]
+
+    def start(self, room_id: str, user_id: str, timeout_ms: int) -> None:
+        """`user_id` is typing for the next `timeout_ms`, at most `MAX_TYPING_MS`."""
+        typists = self._rooms.setdefault(room_id, {})
+        known = user_id in typists
+        typists[user_id] = self._clock.monotonic() + min(timeout_ms, MAX_TYPING_MS) / 1000
+        if not known:
+            self._changed(room_id)
+        self._schedule()
+
+    def stop(self, room_id: str, user_id: str) -> None:
+        """`user_id` no longer types."""
+        typists = self._rooms.get(room_id, {})
+        if typists.pop(user_id, None) is None:
+            return
+        if not typists:
+            del self._rooms[room_id]
+        self._changed(room_id)
+
+    def _changed(self, room_id: str) -> None:
+        self.serial += 1
+        for listener in self._listeners:
+            listener(room_id, self.serial)
+
+    def _schedule(self) -> None:
+        if self._timer is not None or not self._rooms:
+            return
+        ends = min(end for typists in self._rooms.values() for end in typists.values())
+        delay = max(ends - self._clock.monotonic(), 0.05)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic()
+        for room_id, typists in list(self._rooms.items()):
+            for user_id in [user_id for user_id, end in typists.items() if end <= now]:
+                self.stop(room_id, user_id)
+        self._schedule()

@@ -1,0 +1,1 @@
+"""Sync: who waits for what, what changed for whom, and the answer (client-server API, "Syncing")."""

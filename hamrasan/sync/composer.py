@@ -1,0 +1,235 @@
+"""The answer to `/sync` (client-server API, "Syncing"): what changed for one device since its token.
+
+Everything a waiting client usually gets is in memory, so composing usually ends without waiting for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from hamrasan.accounts.presence import Presence
+from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.room import Room
+from hamrasan.rooms.timeline_event import TimelineEvent, json_string
+from hamrasan.rooms.tokens import SyncToken
+from hamrasan.rooms.typing import Typing
+from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import EventReader, MembershipRow
+from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
+from hamrasan.sync.notifier import Notifier, UserStream
+from hamrasan.sync.room_sections import RoomSections, SyncRequest
+from hamrasan.sync.unread import IgnoredBy
+
+STRIPPED_STATE = (
+    ("m.room.create", ""),
+    ("m.room.join_rules", ""),
+    ("m.room.name", ""),
+    ("m.room.avatar", ""),
+    ("m.room.topic", ""),
+    ("m.room.canonical_alias", ""),
+    ("m.room.encryption", ""),
+)
+"""What somebody who is invited or knocks may know of a room (client-server API, "Stripped state")."""
+MAX_PRESENCE = 500
+"""Users whose presence is in one answer; the others' follows when it changes next."""
+_DEVICE_PARTS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
+"""No device has uploaded keys: this server has no end-to-end encryption yet, and clients are told so by counts of none."""
+
+
+class SyncComposer:
+    """Composes answers."""
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        registry: RoomRegistry,
+        sections: RoomSections,
+        events: EventReader,
+        account_data: AccountDataReader,
+        typing: Typing,
+        presence: Presence,
+        ignored: IgnoredBy,
+        clock: Clock,
+        epoch: str,
+    ) -> None:
+        self._notifier = notifier
+        self._registry = registry
+        self._sections = sections
+        self._events = events
+        self._account_data = account_data
+        self._typing = typing
+        self._presence = presence
+        self._ignored = ignored
+        self._clock = clock
+        self._epoch = epoch
+
+    def token(self) -> SyncToken:
+        """Return a token for now."""
+        return SyncToken(self._notifier.durable, self._typing.serial, self._presence.serial, self._epoch)
+
+    def current_token(self, token: SyncToken) -> SyncToken:
+        """Return a client's token with serials of this run of the server: those of another one mean nothing."""
+        return token if token.epoch == self._epoch else SyncToken(token.position, 0, 0, self._epoch)
+
+    async def compose(self, request: SyncRequest, stream: UserStream) -> bytes | None:
+        """Return the body of the answer, None if nothing has changed for this client."""
+        now = self.token()
+        parts: list[bytes] = []
+        rooms = await self._rooms(request, stream, now.position)
+        if rooms:
+            parts.append(b'"rooms":{%b}' % b",".join(rooms))
+        account_data = await self._global_account_data(request, stream, now.position)
+        if account_data:
+            parts.append(b'"account_data":{"events":[%b]}' % b",".join(account_data))
+        presence = self._presence_events(request, stream)
+        if presence:
+            parts.append(b'"presence":{"events":[%b]}' % b",".join(presence))
+        if not parts and request.since is not None and not request.full_state:
+            return None
+        return self._body(now, parts)
+
+    def nothing_new(self, token: SyncToken) -> bytes:
+        """Return the answer to a client that has waited for its time."""
+        return self._body(token, [])
+
+    @staticmethod
+    def _body(token: SyncToken, parts: Sequence[bytes]) -> bytes:
+        return b'{"next_batch":"%b",%b}' % (str(token).encode(), b",".join([*parts, _DEVICE_PARTS]))
+
+    # Rooms.
+
+    async def _rooms(self, request: SyncRequest, stream: UserStream, upto: Position) -> list[bytes]:
+        data = await self._room_account_data(request, stream, upto)
+        join = await self._joined_rooms(request, stream, data, upto)
+        parts = [b'"join":{%b}' % b",".join(join)] if join else []
+        if stream.latest > request.after or request.full_state:
+            parts += await self._other_rooms(request, stream, data, upto)
+        return parts
+
+    async def _joined_rooms(
+        self,
+        request: SyncRequest,
+        stream: UserStream,
+        data: Mapping[str, list[AccountDataRow]],
+        upto: Position,
+    ) -> list[bytes]:
+        after, typing = request.after, 0 if request.since is None else request.since.typing
+        everything = request.since is None or request.full_state
+        chosen = request.filter.room
+        written = []
+        for room_id, activity in list(stream.joined.items()):
+            if not (everything or activity.latest > after or activity.typing > typing or room_id in data):
+                continue
+            if not chosen.matches_every_room and not chosen.matches_room(room_id):
+                continue
+            room = self._registry.loaded(room_id) or await self._registry.get(room_id)
+            section = await self._sections.joined(request, stream, room, data.get(room_id, ()), upto)
+            if section is not None:
+                written.append(b"%b:%b" % (json_string(room_id), section))
+        return written
+
+    async def _other_rooms(
+        self,
+        request: SyncRequest,
+        stream: UserStream,
+        data: Mapping[str, list[AccountDataRow]],
+        upto: Position,
+    ) -> list[bytes]:
+        invited, knocked, left = [], [], []
+        ignored = await self._ignored.ignored_by(stream.user_id)
+        initial = request.since is None
+        for room_id, row in list(stream.memberships.items()):
+            if row.position > upto or (row.position <= request.after and not request.full_state):
+                continue
+            if row.membership == "join" or not request.filter.room.matches_room(room_id):
+                continue
+            room = self._registry.loaded(room_id) or await self._registry.get(room_id)
+            if row.membership == "invite" and row.sender not in ignored:
+                events = await self._stripped(room, row)
+                invited.append(b'%b:{"invite_state":{"events":[%b]}}' % (json_string(room_id), events))
+            elif row.membership == "knock":
+                events = await self._stripped(room, row)
+                knocked.append(b'%b:{"knock_state":{"events":[%b]}}' % (json_string(room_id), events))
+            elif row.membership in ("leave", "ban") and (
+                request.filter.room.include_leave or (not initial and row.position > request.after)
+            ):
+                section = await self._sections.left(request, stream, room, row, data.get(room_id, ()))
+                left.append(b"%b:%b" % (json_string(room_id), section))
+        parts = []
+        for name, rooms in ((b"invite", invited), (b"knock", knocked), (b"leave", left)):
+            if rooms:
+                parts.append(b'"%b":{%b}' % (name, b",".join(rooms)))
+        return parts
+
+    async def _stripped(self, room: Room, row: MembershipRow) -> bytes:
+        """Return the stripped state that the invited or knocking user gets, with their own membership."""
+        stored = [entry.stored for key in STRIPPED_STATE if (entry := room.state.get(key)) is not None]
+        member_ids = [row.event_id]
+        inviter = room.members.get(row.sender)
+        if inviter is not None and row.sender != row.user_id:
+            member_ids.append(inviter.event_id)
+        stored += await self._events.by_ids(member_ids)
+        return b",".join(TimelineEvent(event).stripped() for event in stored)
+
+    # What is the user's own.
+
+    async def _room_account_data(
+        self, request: SyncRequest, stream: UserStream, upto: Position
+    ) -> dict[str, list[AccountDataRow]]:
+        rows = await self._changed_account_data(request, stream, upto)
+        by_room: dict[str, list[AccountDataRow]] = {}
+        for row in rows:
+            if row.room_id != GLOBAL:
+                by_room.setdefault(row.room_id, []).append(row)
+        return by_room
+
+    async def _global_account_data(
+        self, request: SyncRequest, stream: UserStream, upto: Position
+    ) -> list[bytes]:
+        wanted = request.filter.account_data
+        return [
+            b'{"type":%b,"content":%b}' % (json_string(row.type), row.content)
+            for row in await self._changed_account_data(request, stream, upto)
+            if row.room_id == GLOBAL and wanted.matches(row.type, None)
+        ]
+
+    async def _changed_account_data(
+        self, request: SyncRequest, stream: UserStream, upto: Position
+    ) -> Sequence[AccountDataRow]:
+        if request.since is None:
+            return await self._account_data.all_of(stream.user_id)
+        if stream.latest <= request.after:
+            return ()
+        return await self._account_data.changed_since(stream.user_id, request.after, upto)
+
+    def _presence_events(self, request: SyncRequest, stream: UserStream) -> list[bytes]:
+        since = 0 if request.since is None else request.since.presence
+        if self._presence.serial <= since or request.filter.presence.matches_nothing:
+            return []
+        now = self._clock.now_ms()
+        wanted = request.filter.presence
+        events: list[bytes] = []
+        for state in self._presence.changed_since(since):
+            if len(events) == MAX_PRESENCE:
+                break
+            if wanted.matches("m.presence", state.user_id) and self._shares_room(stream, state.user_id):
+                event: dict[str, Any] = {
+                    "type": "m.presence",
+                    "sender": state.user_id,
+                    "content": state.content(now),
+                }
+                events.append(orjson.dumps(event))
+        return events
+
+    def _shares_room(self, stream: UserStream, user_id: str) -> bool:
+        if user_id == stream.user_id:
+            return True
+        for room_id in stream.joined:
+            room = self._registry.loaded(room_id)
+            if room is not None and room.membership(user_id) == "join":
+                return True
+        return False

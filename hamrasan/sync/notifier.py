@@ -1,0 +1,290 @@
+"""Who waits for what: active users' rooms, and waking those whose rooms changed.
+
+Nothing is written or kept per member: only users who have asked for `/sync` recently have a `UserStream`, and a change
+in a room wakes those of its members that wait right now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.rooms.decision import EventRedacted
+from hamrasan.rooms.typing import Typing
+from hamrasan.storage.ports.journal import Batch, Journal, Position
+from hamrasan.storage.ports.rooms import (
+    EventReader,
+    MembershipRow,
+    RoomEvents,
+    RoomForgotten,
+    RoomReader,
+    StoredEvent,
+)
+from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged, ReceiptReader
+from hamrasan.sync.unread import UnreadState
+
+WAKES_PER_TICK = 64
+"""Waiters answered in one turn of the loop (about two milliseconds), so that a large room holds up nobody."""
+MAX_STREAMS = 50_000
+"""Users whose rooms are kept in memory; those who asked longest ago are forgotten first, and loaded again."""
+MAX_SENT_MEMBERS = 2_000
+"""Members per device that are remembered as sent (lazy loading); beyond it some are sent again."""
+
+
+class Waiter(Protocol):
+    """A parked request."""
+
+    def wake(self) -> None:
+        """Something that may concern the waiter has changed. It has been unregistered."""
+
+
+class RoomActivity:
+    """What last changed in a room that an active user is in."""
+
+    __slots__ = ("events", "latest", "number", "receipts", "room_id", "typing", "watchers")
+
+    def __init__(self, room_id: str, number: int) -> None:
+        self.room_id = room_id
+        self.number = number
+        self.events: Position = 0
+        self.receipts: Position = 0
+        self.typing = 0
+        """Serial of the last typing change."""
+        self.latest: Position = 0
+        """The last position of anything in the room."""
+        self.watchers: set[UserStream] = set()
+
+
+class UserStream:
+    """An active user: their rooms, their waiting devices, and what was computed for them."""
+
+    __slots__ = ("joined", "latest", "memberships", "sent_members", "unread", "user_id", "waiters")
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.memberships: dict[str, MembershipRow] = {}
+        self.joined: dict[str, RoomActivity] = {}
+        self.waiters: set[Waiter] = set()
+        self.latest: Position = 0
+        """The last position of anything of the user's own: memberships, account data."""
+        self.unread: dict[str, UnreadState] = {}
+        self.sent_members: dict[str, OrderedDict[tuple[str, str], str]] = {}
+        """Event ids of memberships that each device has, by (room, user) (lazy loading)."""
+
+    def sent_to(self, device_id: str) -> OrderedDict[tuple[str, str], str]:
+        """Return what a device has been sent of members."""
+        return self.sent_members.setdefault(device_id, OrderedDict())
+
+
+class Notifier:
+    """Keeps the streams up to date with the journal, and wakes."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        rooms: RoomReader,
+        events: EventReader,
+        receipts: ReceiptReader,
+        typing: Typing,
+    ) -> None:
+        self._journal = journal
+        self._rooms = rooms
+        self._events = events
+        self._receipts = receipts
+        self._streams: OrderedDict[str, UserStream] = OrderedDict()
+        self._activity: dict[str, RoomActivity] = {}
+        self._ready: deque[Waiter] = deque()
+        self._draining = False
+        journal.observe(self._committed)
+        typing.on_change(self._typing_changed)
+
+    @property
+    def durable(self) -> Position:
+        """Everything up to this position may be shown."""
+        return self._journal.durable
+
+    def active(self, user_id: str) -> UserStream | None:
+        """Return the stream of a user who has one."""
+        return self._streams.get(user_id)
+
+    async def stream(self, user_id: str) -> UserStream:
+        """Return the user's stream, loading it if there is none."""
+        stream = self._streams.get(user_id)
+        if stream is not None:
+            self._streams.move_to_end(user_id)
+            return stream
+        while True:
+            upto = self._journal.durable
+            memberships = await self._rooms.memberships(user_id)
+            if (stream := self._streams.get(user_id)) is not None:
+                return stream
+            if upto == self._journal.durable:
+                break
+        stream = UserStream(user_id)
+        stream.latest = upto
+        self._streams[user_id] = stream
+        for row in memberships:
+            if not row.forgotten:
+                stream.memberships[row.room_id] = row
+                if row.membership == "join":
+                    self._watch(stream, row.room_id, row.room)
+        for activity in list(stream.joined.values()):
+            if not activity.latest:
+                await self._load_activity(activity)
+        self._forget_old_streams()
+        return stream
+
+    def park(self, stream: UserStream, waiter: Waiter) -> None:
+        """Wake `waiter` at the next change that may concern the user."""
+        stream.waiters.add(waiter)
+
+    def unpark(self, stream: UserStream, waiter: Waiter) -> None:
+        """Forget a waiter."""
+        stream.waiters.discard(waiter)
+
+    def wake(self, user_id: str) -> None:
+        """Wake the waiters of a user."""
+        stream = self._streams.get(user_id)
+        if stream is not None and stream.waiters:
+            self._wake([stream])
+
+    def wake_room(self, room_id: str) -> None:
+        """Wake the waiters of everybody in a room."""
+        activity = self._activity.get(room_id)
+        if activity is not None:
+            self._wake(activity.watchers)
+
+    async def _load_activity(self, activity: RoomActivity) -> None:
+        events = await self._events.head(activity.number)
+        receipts = await self._receipts.head(activity.number)
+        activity.events = max(activity.events, events)
+        activity.receipts = max(activity.receipts, receipts)
+        activity.latest = max(activity.latest, events, receipts)
+
+    def _watch(self, stream: UserStream, room_id: str, number: int) -> RoomActivity:
+        activity = self._activity.get(room_id)
+        if activity is None:
+            activity = self._activity[room_id] = RoomActivity(room_id, number)
+        activity.watchers.add(stream)
+        stream.joined[room_id] = activity
+        return activity
+
+    def _unwatch(self, stream: UserStream, room_id: str) -> None:
+        activity = stream.joined.pop(room_id, None)
+        if activity is not None:
+            activity.watchers.discard(stream)
+            if not activity.watchers:
+                del self._activity[room_id]
+
+    def _forget_old_streams(self) -> None:
+        while len(self._streams) > MAX_STREAMS:
+            _, oldest = next(iter(self._streams.items()))
+            if oldest.waiters:
+                self._streams.move_to_end(oldest.user_id)
+                return
+            del self._streams[oldest.user_id]
+            for room_id in list(oldest.joined):
+                self._unwatch(oldest, room_id)
+
+    # What the journal says.
+
+    def _committed(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            for item in batch.feed:
+                if isinstance(item, RoomEvents):
+                    self._room_events(item)
+                elif isinstance(item, ReceiptChanged):
+                    self._receipt_changed(item)
+                elif isinstance(item, AccountDataChanged):
+                    self._own_change(item.user_id, item.position)
+                elif isinstance(item, EventRedacted):
+                    self._event_redacted(item)
+                elif isinstance(item, RoomForgotten):
+                    self._forgotten(item)
+
+    def _room_events(self, item: RoomEvents) -> None:
+        position = item.events[-1].position
+        activity = self._activity.get(item.room_id)
+        if activity is not None:
+            activity.events = activity.latest = position
+        for stored in item.events:
+            if stored.type == "m.room.member" and stored.state_key is not None:
+                self._membership_changed(item.room_id, stored)
+        activity = self._activity.get(item.room_id)
+        if activity is not None:
+            self._wake(activity.watchers)
+
+    def _membership_changed(self, room_id: str, stored: StoredEvent) -> None:
+        user_id = stored.state_key or ""
+        stream = self._streams.get(user_id)
+        if stream is None:
+            return
+        membership = parse_json(stored.content)["membership"]
+        stream.memberships[room_id] = MembershipRow(
+            stored.room, room_id, user_id, membership, stored.position, stored.event_id, stored.sender, False
+        )
+        stream.latest = stored.position
+        if membership == "join":
+            activity = self._watch(stream, room_id, stored.room)
+            activity.events = activity.latest = max(activity.latest, stored.position)
+        else:
+            self._unwatch(stream, room_id)
+            stream.unread.pop(room_id, None)
+        self._wake([stream])
+
+    def _receipt_changed(self, item: ReceiptChanged) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is not None:
+            stream.unread.pop(item.room_id, None)
+        activity = self._activity.get(item.room_id)
+        if activity is None:
+            return
+        activity.receipts = activity.latest = item.position
+        if item.type == "m.read":
+            self._wake(activity.watchers)
+        elif stream is not None:
+            self._wake([stream])
+
+    def _own_change(self, user_id: str, position: Position) -> None:
+        stream = self._streams.get(user_id)
+        if stream is not None:
+            stream.latest = position
+            self._wake([stream])
+
+    def _event_redacted(self, item: EventRedacted) -> None:
+        activity = self._activity.get(item.room_id)
+        for stream in activity.watchers if activity is not None else ():
+            stream.unread.pop(item.room_id, None)
+
+    def _forgotten(self, item: RoomForgotten) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is not None:
+            stream.memberships.pop(item.room_id, None)
+
+    def _typing_changed(self, room_id: str, serial: int) -> None:
+        activity = self._activity.get(room_id)
+        if activity is not None:
+            activity.typing = serial
+            self._wake(activity.watchers)
+
+    # Waking.
+
+    def _wake(self, streams: Sequence[UserStream] | set[UserStream]) -> None:
+        for stream in streams:
+            if stream.waiters:
+                self._ready.extend(stream.waiters)
+                stream.waiters.clear()
+        if self._ready and not self._draining:
+            self._draining = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def _drain(self) -> None:
+        for _ in range(min(WAKES_PER_TICK, len(self._ready))):
+            self._ready.popleft().wake()
+        if self._ready:
+            asyncio.get_running_loop().call_soon(self._drain)
+        else:
+            self._draining = False

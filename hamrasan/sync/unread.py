@@ -1,0 +1,214 @@
+"""Unread counts (client-server API, "Receiving notifications"), computed when they are read.
+
+Nothing is written per member. What an event means under the default rules was noted once, in its flags; a reader's
+counts are carried on from the last time they were asked for, over the events that came since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hamrasan.protocol.push_rules.conditions import RuleContext
+from hamrasan.protocol.push_rules.evaluate import CompiledRuleset, evaluate
+from hamrasan.rooms.room import Room
+from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import (
+    INVITES,
+    MENTIONS_ROOM,
+    MENTIONS_SOMEONE,
+    NOTIFIES,
+    EventReader,
+    StateReader,
+)
+from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
+
+MAX_COUNTED = 10_000
+"""Latest events that are looked at: beyond it a count says "very many" anyway."""
+PAGE = 500
+"""Events read at once while counting."""
+MAIN = "main"
+"""The thread id of receipts for what is in no thread."""
+
+
+class PushRulesOf(Protocol):
+    """Knows users' push rules."""
+
+    async def compiled_for(self, user_id: str) -> CompiledRuleset | None:
+        """Return the user's rules, None where they are the predefined ones."""
+
+
+class IgnoredBy(Protocol):
+    """Knows whom users ignore."""
+
+    async def ignored_by(self, user_id: str) -> frozenset[str]:
+        """Return the users whom `user_id` ignores."""
+
+
+class UnreadState:
+    """One reader's counts in one room, up to a position."""
+
+    __slots__ = ("highlights", "notifications", "read", "threads", "upto")
+
+    def __init__(self, read: dict[str, Position], upto: Position) -> None:
+        self.read = read
+        """Positions read up to, by thread; `UNTHREADED` covers all."""
+        self.upto = upto
+        self.notifications = 0
+        self.highlights = 0
+        self.threads: dict[str, list[int]] = {}
+        """[notifications, highlights] of each thread, without those of the main timeline."""
+
+    def total(self) -> tuple[int, int]:
+        """Return (notifications, highlights) of the room with its threads."""
+        threads = self.threads.values()
+        return (
+            self.notifications + sum(counts[0] for counts in threads),
+            self.highlights + sum(counts[1] for counts in threads),
+        )
+
+    def is_read(self, position: Position, thread: str | None) -> bool:
+        """Return whether a receipt covers an event."""
+        return position <= self.read.get(UNTHREADED, 0) or position <= self.read.get(thread or MAIN, 0)
+
+    def add(self, thread: str | None, highlight: bool) -> None:
+        """Count one event that notifies."""
+        if thread is None:
+            self.notifications += 1
+            self.highlights += highlight
+        else:
+            counts = self.threads.setdefault(thread, [0, 0])
+            counts[0] += 1
+            counts[1] += highlight
+
+    def sent_own(self, thread: str | None) -> None:
+        """The reader sent an event: what stands before it in the same timeline is read."""
+        if thread is None:
+            self.notifications = self.highlights = 0
+        else:
+            self.threads.pop(thread, None)
+
+
+class UnreadCounter:
+    """Brings readers' counts up to date."""
+
+    def __init__(
+        self,
+        events: EventReader,
+        state: StateReader,
+        receipts: ReceiptReader,
+        push_rules: PushRulesOf,
+        ignored: IgnoredBy,
+    ) -> None:
+        self._events = events
+        self._state = state
+        self._receipts = receipts
+        self._push_rules = push_rules
+        self._ignored = ignored
+
+    async def count(
+        self, states: dict[str, UnreadState], room: Room, user_id: str, upto: Position
+    ) -> UnreadState:
+        """Return the counts of `user_id` in `room` up to `upto`; `states` keeps them from call to call."""
+        known = states.get(room.id)
+        if known is None or known.upto > upto:
+            known = await self._begin(room, user_id)
+            states[room.id] = known
+        if known.upto >= room.durable_head or known.upto >= upto:
+            return known
+        rules = await self._push_rules.compiled_for(user_id)
+        ignored = await self._ignored.ignored_by(user_id)
+        after = known.upto
+        known.upto = upto
+        for event in await self._between(room, after, upto):
+            stored = event.stored
+            thread = stored.relates_to if stored.rel_type == "m.thread" else None
+            if stored.sender == user_id:
+                known.sent_own(thread)
+            elif (
+                stored.redacted_by is None
+                and stored.sender not in ignored
+                and not known.is_read(stored.position, thread)
+            ):
+                if rules is None:
+                    notifies, highlights = _default(event, user_id)
+                else:
+                    notifies, highlights = await self._evaluate(room, event, user_id, rules)
+                if notifies:
+                    known.add(thread, highlights)
+        return known
+
+    async def _begin(self, room: Room, user_id: str) -> UnreadState:
+        """Return counts of zero at the position from which on something can be unread."""
+        read: dict[str, Position] = {}
+        for row in await self._receipts.of_user_in_room(user_id, room.number):
+            read[row.thread_id] = max(read.get(row.thread_id, 0), row.event_position)
+        joined = room.members.get(user_id)
+        floor = joined.position if joined is not None else room.durable_head
+        if joined is not None and floor > room.tail_start:
+            floor = await self._joined_at(room, user_id)
+        return UnreadState(read, max(floor, read.get(UNTHREADED, 0)))
+
+    async def _joined_at(self, room: Room, user_id: str) -> Position:
+        """Return where the user's present stay in the room began: profile changes are memberships too."""
+        since: Position = 0
+        inside = False
+        for stored in await self._state.versions(room.number, "m.room.member", user_id):
+            joins = b'"membership":"join"' in stored.content
+            if joins and not inside:
+                since = stored.position
+            inside = joins
+        return since
+
+    async def _between(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
+        if after >= room.tail_start:
+            return [event for event in room.tail if after < event.stored.position <= upto]
+        found: list[TimelineEvent] = []
+        while len(found) < MAX_COUNTED:
+            page = await self._events.page(room.number, after, upto, PAGE, backwards=True)
+            found += map(TimelineEvent, page)
+            if len(page) < PAGE:
+                break
+            upto = page[-1].position - 1
+        return found[::-1]
+
+    async def _evaluate(
+        self, room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset
+    ) -> tuple[bool, bool]:
+        stored = event.stored
+        levels = room.power_levels
+        context = RuleContext(
+            user_id=user_id,
+            member_count=room.joined,
+            sender_power_level=levels.of(stored.sender),
+            notification_levels={"room": levels.notification("room")},
+        )
+        fields = {
+            "type": stored.type,
+            "sender": stored.sender,
+            "room_id": room.id,
+            "event_id": stored.event_id,
+            "content": event.content,
+        }
+        if stored.state_key is not None:
+            fields["state_key"] = stored.state_key
+        actions = evaluate(rules, fields, context)
+        return actions.notify, actions.highlight
+
+
+def _default(event: TimelineEvent, user_id: str) -> tuple[bool, bool]:
+    """Return (notifies, highlights) under the predefined rules, from the flags that the event got when it was sent."""
+    flags = event.stored.flags
+    if not flags:
+        return False, False
+    if flags & INVITES and event.stored.state_key == user_id:
+        return True, False
+    if flags & MENTIONS_SOMEONE:
+        mentions = event.content.get("m.mentions")
+        mentioned = mentions.get("user_ids") if isinstance(mentions, dict) else None
+        if isinstance(mentioned, list) and user_id in mentioned:
+            return True, True
+    if flags & MENTIONS_ROOM:
+        return True, True
+    return bool(flags & NOTIFIES), False
