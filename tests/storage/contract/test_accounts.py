@@ -13,6 +13,7 @@ from hamrasan.storage.ports.accounts import (
     DeactivateAccount,
     FinishDeparture,
     NewAccount,
+    RehashPassword,
     SetAdmin,
     SetLocked,
     SetPassword,
@@ -139,6 +140,18 @@ def test_changes_of_an_account_touch_no_other(run: Run) -> None:
             True,
         )
         assert (bob.password_hash, bob.is_admin, bob.locked, bob.suspended) == ("hash", False, False, False)
+
+    run(scenario)
+
+
+def test_a_rehash_does_not_bring_back_a_former_password(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await put(store, new_account(ALICE, "first"), new_account(BOB, "first"), SetPassword("second", ALICE))
+        await put(store, RehashPassword("third", ALICE, "first"), RehashPassword("third", BOB, "first"))
+        alice, bob = await store.accounts.account(ALICE), await store.accounts.account(BOB)
+        assert alice is not None
+        assert bob is not None
+        assert (alice.password_hash, bob.password_hash) == ("second", "third")
 
     run(scenario)
 

@@ -1,0 +1,59 @@
+"""Asking somebody who is logged in for the password once more, before what a thief of a token must not do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from hamrasan.accounts.accounts import Accounts
+from hamrasan.accounts.user_identifier import parse_identifier, possible_user_ids
+from hamrasan.accounts.user_interactive import PASSWORD, Operation, Session, StageFailed, UserInteractive
+from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, missing_param
+
+
+class Reauthentication:
+    """User-interactive authentication with the requester's own password."""
+
+    def __init__(self, accounts: Accounts, interactive: UserInteractive) -> None:
+        self._accounts = accounts
+        self._interactive = interactive
+
+    async def is_possible(self, user_id: str) -> bool:
+        """Tell whether the user has a password at all."""
+        account = await self._accounts.find(user_id)
+        return account is not None and account.password_hash is not None
+
+    @asynccontextmanager
+    async def confirmed(self, user_id: str, action: str, auth: object, address: str) -> AsyncIterator[None]:
+        """Do something inside once the user has confirmed it; `action` says what, and a session is bound to it.
+
+        Raises `InteractionNeeded` (401) until then, and `M_FORBIDDEN` for an account without a password.
+        """
+        if not await self.is_possible(user_id):
+            raise forbidden(
+                "This account has no password to confirm this with; please ask the administrators."
+            )
+
+        async def stage(_session: Session, submitted: Mapping[str, Any]) -> str:
+            return await self._check(user_id, submitted, address)
+
+        operation = Operation(f"{user_id} {action}", ((PASSWORD,),), {PASSWORD: stage})
+        async with self._interactive.authorized(auth, operation):
+            yield
+
+    async def _check(self, user_id: str, submitted: Mapping[str, Any], address: str) -> str:
+        typed, password = parse_identifier(submitted), submitted.get("password")
+        if password is None:
+            raise missing_param("auth.password")
+        if not isinstance(password, str):
+            raise bad_json("'auth.password' must be a string.")
+        if user_id not in possible_user_ids(typed, self._accounts.server_name):
+            raise forbidden("This has to be confirmed by the user who is logged in.")
+        try:
+            await self._accounts.check_password(user_id, password, address)
+        except MatrixError as refusal:
+            if refusal.errcode != "M_FORBIDDEN":
+                raise
+            raise StageFailed(refusal.errcode, "The password is wrong.") from None
+        return user_id

@@ -1,0 +1,1 @@
+"""What somebody uses to reach this server: devices, their names, and when they were seen."""
