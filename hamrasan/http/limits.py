@@ -9,7 +9,7 @@ MAX_HEADERS = 100
 MAX_IGNORED_BODY_BYTES = 64 * 1024
 """A body where none is expected: clients send `{}` with some of these requests."""
 MAX_JSON_BYTES = 1024 * 1024
-"""A JSON body. An event may have 64 KiB; key uploads and to-device messages of large rooms are the largest real ones."""
+"""A JSON body. An event may have 64 KiB; key uploads and to-device messages of large rooms are the largest."""
 MAX_RAW_BYTES = 1024 * 1024
 """A raw body that is read into memory; larger ones are streamed."""
 MAX_STREAM_BYTES = 100 * 1024 * 1024

@@ -33,6 +33,14 @@ class Requester(Protocol):
         """False for application services that are registered so."""
 
 
+class ServerRequester(Protocol):
+    """The same for another server (`Auth.SERVER`)."""
+
+    @property
+    def origin(self) -> str:
+        """The server's name, whose rate is charged."""
+
+
 class Peer(Protocol):
     """The other end, as far as a request needs it."""
 

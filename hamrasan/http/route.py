@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from hamrasan.http.limits import (
+    MAX_IGNORED_BODY_BYTES,
+    MAX_JSON_BYTES,
+    MAX_RAW_BYTES,
+    MAX_STREAM_BYTES,
+)
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer
 
@@ -47,10 +53,15 @@ class RateClass(Enum):
     ACCOUNT = "account"
     """Changes of profile, account data, devices, filters, push rules."""
     LOGIN = "login"
+    """Tries to prove who one is."""
     REGISTRATION = "registration"
     FEDERATION = "federation"
     """Requests of other servers, per server name."""
     ADMIN = "admin"
+
+    __hash__ = (
+        object.__hash__
+    )  # members are single; the one of Enum is a Python function, run for each request
 
 
 class Body(Enum):
@@ -67,10 +78,19 @@ class Body(Enum):
     """Bytes that the handler reads with `request.chunks()` while they arrive; for uploads."""
 
 
-type_of_services = Any
+_LIMITS = {
+    Body.NONE: MAX_IGNORED_BODY_BYTES,
+    Body.JSON_OBJECT: MAX_JSON_BYTES,
+    Body.JSON_OPTIONAL: MAX_JSON_BYTES,
+    Body.RAW: MAX_RAW_BYTES,
+    Body.STREAM: MAX_STREAM_BYTES,
+}
+
+
+AnyServices = Any
 """The edge hands on whatever object the server was composed with; it never looks inside."""
 
-Handler = Callable[[Request, type_of_services], Awaitable[Answer]]
+Handler = Callable[[Request, AnyServices], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +99,8 @@ class Route:
 
     `path` has parameters in braces, each a whole segment: `/rooms/{room_id}/state`; a last segment `{rest*}` takes all
     the remaining segments. `operation` is the `operationId` of the specification (or a name of our own), used in
-    metrics. `body_limit` replaces the limit that goes with `body`.
+    metrics. Without a
+    `body_limit` (in bytes) the one that goes with `body` is taken.
     """
 
     method: str
@@ -89,4 +110,8 @@ class Route:
     auth: Auth = Auth.USER
     limit: RateClass = RateClass.NONE
     body: Body = Body.NONE
-    body_limit: int | None = None
+    body_limit: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.body_limit:
+            object.__setattr__(self, "body_limit", _LIMITS[self.body])

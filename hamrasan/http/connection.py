@@ -1,0 +1,539 @@
+"""One client's connection: which request is being answered, and what the socket does meanwhile.
+
+    waiting ──request──► busy ──► answered: waiting again, lingering, or closing
+                          └─ the handler returned `Parked`: the connection is the waiter, with nothing around it
+
+A connection answers one request at a time; what is sent ahead stays in the socket, or in `_backlog` (one read of it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from hamrasan.http import eager
+from hamrasan.http.engine import Engine
+from hamrasan.http.errors import response_to
+from hamrasan.http.exchange import CANCELLABLE, Exchange
+from hamrasan.http.heads import CLOSE, CONTINUE, KEEP, KEEP_OLD, has_body, head_for
+from hamrasan.http.limits import (
+    BODY_SECONDS,
+    FIRST_REQUEST_SECONDS,
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    MIN_BODY_RATE,
+    STALLED_WRITE_SECONDS,
+)
+from hamrasan.http.response import Answer, Parked, Response, StreamResponse
+from hamrasan.http.sink import Sink
+from hamrasan.http.streaming import close_stream, send_stream
+from hamrasan.http.wheel import NEVER, UNFILED
+from hamrasan.runtime.log import get_logger
+
+_log = get_logger(__name__)
+
+JOIN_BYTES = 16 * 1024
+"""Up to this length it is cheaper to copy a body behind its head than to hand the socket two pieces."""
+_UNKNOWN_SIZE = 1 << 62
+
+
+class HttpConnection(asyncio.Protocol):
+    """The protocol object of one connection, and the waiter of a parked request."""
+
+    __slots__ = (
+        "_backlog",
+        "_closing",
+        "_engine",
+        "_exchange",
+        "_half_closed",
+        "_held",
+        "_linger",
+        "_parked",
+        "_queue",
+        "_receiving_since",
+        "_sink",
+        "_task",
+        "_transport",
+        "_unsent",
+        "_writable",
+        "_write_paused",
+        "deadline",
+        "slot",
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._transport: asyncio.Transport | None = None
+        self._sink: Sink | None = None
+        self._queue: list[Exchange] | None = None
+        self._backlog = b""
+        self._exchange: Exchange | None = None
+        self._task: asyncio.Task[Answer] | asyncio.Task[int] | None = None
+        self._parked: Parked | None = None
+        self._receiving_since = 0.0
+        self._write_paused = False
+        self._writable: asyncio.Future[None] | None = None
+        self._unsent = _UNKNOWN_SIZE
+        self._half_closed = False
+        self._held = False
+        self._closing = False
+        self._linger = 0
+        self.deadline = NEVER
+        self.slot = UNFILED
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        engine = self._engine
+        self._transport = cast(asyncio.Transport, transport)
+        engine.connections.add(self)
+        engine.wheel.set(self, engine.now() + FIRST_REQUEST_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self._closing:
+            return
+        if self._linger:
+            self._linger -= len(data)
+            if self._linger <= 0:
+                self._close()
+            return
+        exchange = self._exchange
+        if exchange is None and not self._queue and not self._write_paused:
+            self._take_in(data)
+            self._advance()
+        elif exchange is not None and self._parked is None and self._is_uploading(exchange):
+            self._take_in(data)
+            self._settle()
+        else:
+            self._hold(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more. Requests that are being answered still are; a parked one is given up."""
+        self._half_closed = True
+        self._fail_upload()
+        busy = self._exchange is not None and self._parked is None
+        transport = cast(asyncio.Transport, self._transport)
+        return (busy or self._write_paused) and transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed, by whomever."""
+        self._transport = None
+        self._engine.leave(self)
+        self.deadline = NEVER
+        self._queue = None
+        self._backlog = b""
+        self._fail_upload()
+        self._sink = None
+        parked, self._parked = self._parked, None
+        if parked is not None:
+            self._exchange = None
+            try:
+                parked.cancelled()
+            except Exception as error:
+                _log.error("a parked request could not be cancelled", exc_info=error)
+        if self._task is not None:
+            self._leave_task(self._task)
+
+    def _leave_task(self, task: asyncio.Task[Answer] | asyncio.Task[int]) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.request is None or exchange.method in CANCELLABLE:
+            task.cancel()
+        else:
+            handler = cast("asyncio.Task[Answer]", task)
+            self._engine.adopt(handler)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write."""
+        self._write_paused = True
+        self._unsent = _UNKNOWN_SIZE
+        self._engine.wheel.set(self, self._engine.now() + STALLED_WRITE_SECONDS)
+
+    def resume_writing(self) -> None:
+        """Most of what was written has gone out."""
+        self._write_paused = False
+        if self._closing or self._transport is None:
+            return
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        if self._exchange is None:
+            self._engine.wheel.set(self, self._engine.now() + IDLE_SECONDS)
+            self._engine.loop.call_soon(self._advance)
+        else:
+            self._engine.wheel.set(self, NEVER)
+
+    # What the wheel and the engine call.
+
+    def due(self, now: float) -> None:
+        """Whatever the deadline was for has not happened in time."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._write_paused or self._closing:
+            unsent = transport.get_write_buffer_size()
+            if unsent >= self._unsent:
+                transport.abort()
+            else:
+                self._unsent = unsent
+                self._engine.wheel.set(self, now + STALLED_WRITE_SECONDS)
+        elif self._parked is not None:
+            self._end_parked(self._parked.expired)
+        elif self._sink is not None and self._sink.partial and not self._linger:
+            self._sink.time_out()
+            self._advance()
+        elif self._exchange is None:
+            self._close()
+
+    def drain(self) -> None:
+        """Answer a parked request early, close an idle connection; leave a busy one to end as it does."""
+        if self._parked is not None:
+            self._end_parked(self._parked.drained)
+        elif self._exchange is None and not self._queue and not self._backlog and self._sink is None:
+            self._close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is going on."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What requests call.
+
+    def client_address(self, forwarded_for: str | None) -> str:
+        """Return the client's address; see `TrustedProxies`."""
+        if self._transport is None:
+            return "unknown"
+        return self._engine.proxies.client_address(self._transport.get_extra_info("peername"), forwarded_for)
+
+    def prepare(self, method: str, target: str, headers: dict[bytes, bytes]) -> Exchange:
+        """Return the exchange for a request whose head has arrived."""
+        return self._engine.prepare(self, method, target, headers)
+
+    def respond(self, response: Response) -> None:
+        """Answer the parked request; without effect once it is answered, or the client has gone."""
+        if self._parked is not None:
+            self._parked = None
+            self._send(response)
+            if self._queue or self._backlog:
+                # Not here: whoever answers may be in the middle of something, and handlers must not run inside it.
+                self._engine.loop.call_soon(self._advance)
+
+    def body_wanted(self) -> None:
+        """The handler reads the body of its upload."""
+        exchange = self._exchange
+        if exchange is not None and exchange.expects_continue and not exchange.unread:
+            exchange.expects_continue = False
+            if self._transport is not None:
+                self._transport.write(CONTINUE)
+
+    def stop_body(self) -> None:
+        """The handler is slower than the client."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+            self._receiving_since = 0.0
+            self._engine.wheel.set(self, NEVER)
+
+    def resume_body(self) -> None:
+        """The handler has caught up."""
+        if self._transport is not None and not self._backlog:
+            self._transport.resume_reading()
+            if self._sink is not None:
+                self._arm_receiving(self._sink)
+
+    # Receiving.
+
+    def _is_uploading(self, exchange: Exchange) -> bool:
+        return self._sink is not None and self._sink.current is exchange
+
+    def _fail_upload(self) -> None:
+        sink = self._sink
+        if sink is not None and sink.current is not None and sink.current.stream is not None:
+            sink.current.stream.fail(ConnectionResetError("the client closed the connection"))
+
+    def _take_in(self, data: bytes) -> None:
+        """Parse, queue what is complete, and give the parser back unless a message is half there."""
+        engine = self._engine
+        sink = self._sink
+        if sink is None:
+            sink = engine.lend_sink(self)
+        sink.feed(data)
+        if sink.completed:
+            if self._queue is None:
+                self._queue = sink.completed
+            else:
+                self._queue += sink.completed
+            sink.completed = []
+        if sink.partial or sink.broken:
+            self._sink = sink
+        else:
+            self._sink = None
+            engine.return_sink(sink)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what came too early, and let the rest stay in the socket."""
+        self._backlog += data
+        if not self._held and self._transport is not None:
+            self._held = True
+            self._transport.pause_reading()
+
+    def _advance(self) -> None:
+        """Answer what waits, until there is nothing or something has to be waited for."""
+        while self._exchange is None and self._is_open() and not self._write_paused:
+            if self._queue:
+                exchange = self._queue.pop(0)
+                if not self._queue:
+                    self._queue = None
+                self._run(exchange)
+            elif self._backlog:
+                data, self._backlog = self._backlog, b""
+                self._take_in(data)
+            else:
+                break
+        if self._is_open():
+            self._settle()
+
+    def _is_open(self) -> bool:
+        return self._transport is not None and not self._closing and not self._linger
+
+    def _settle(self) -> None:
+        """Nothing more can be done with what has come: read on, and say how long to wait for it."""
+        if self._held and not self._backlog and self._queue is None and self._transport is not None:
+            self._held = False
+            self._transport.resume_reading()
+        sink = self._sink
+        if sink is None:
+            return
+        if self._exchange is None:
+            if self._half_closed:
+                self._close()
+                return
+            current = sink.current
+            if current is not None and current.expects_continue and self._transport is not None:
+                current.expects_continue = False
+                self._transport.write(CONTINUE)
+            self._arm_receiving(sink)
+        elif sink.current is self._exchange:
+            self._arm_receiving(sink)
+
+    def _arm_receiving(self, sink: Sink) -> None:
+        """Give a head a fixed time, a body one that grows with what has come of it."""
+        wheel, now = self._engine.wheel, self._engine.now()
+        if not sink.partial:
+            wheel.set(self, NEVER)
+            return
+        if not self._receiving_since:
+            self._receiving_since = now
+        if sink.current is None:
+            wheel.set(self, self._receiving_since + HEAD_SECONDS)
+        else:
+            earned = sink.body_received / MIN_BODY_RATE
+            wheel.set(self, min(now, self._receiving_since + earned) + BODY_SECONDS)
+
+    # Answering.
+
+    def _run(self, exchange: Exchange) -> None:
+        """Answer a request, at once if its handler can."""
+        engine = self._engine
+        self._exchange = exchange
+        exchange.started = engine.now()
+        if exchange.early is not None:
+            self._send(exchange.early)
+            return
+        self.deadline = NEVER
+        try:
+            outcome = eager.start(engine.answer(exchange), engine.loop)
+        except (Exception, asyncio.CancelledError) as error:
+            self._send(response_to(error, exchange.operation))
+            return
+        if isinstance(outcome, eager.Finished):
+            self._conclude(outcome.value)
+        else:
+            self._task = outcome
+            outcome.add_done_callback(self._handler_done)
+
+    def _handler_done(self, task: asyncio.Task[Answer]) -> None:
+        self._task = None
+        exchange = self._exchange
+        assert exchange is not None
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if self._transport is None:
+            self._exchange = None
+            if error is not None:
+                response_to(error, exchange.operation)  # for its log: nobody is there to be told
+            elif isinstance(answer := task.result(), StreamResponse):
+                self._start_stream(answer, exchange)
+            return
+        if error is not None:
+            self._send(response_to(error, exchange.operation))
+        else:
+            self._conclude(task.result())
+        self._advance()
+
+    def _conclude(self, answer: object) -> None:
+        """Do what the handler returned."""
+        exchange = self._exchange
+        assert exchange is not None
+        if isinstance(answer, Response):
+            self._send(answer)
+            return
+        exchange.request = None
+        if isinstance(answer, Parked):
+            self._park(answer, exchange)
+        elif isinstance(answer, StreamResponse):
+            self._start_stream(answer, exchange)
+        else:
+            error = TypeError(f"a handler returned {type(answer).__name__}")
+            self._send(response_to(error, exchange.operation))
+
+    def _park(self, parked: Parked, exchange: Exchange) -> None:
+        engine = self._engine
+        exchange.route = None
+        exchange.parked = True
+        self._parked = parked
+        engine.wheel.set(self, NEVER if parked.timeout is None else engine.now() + parked.timeout)
+        try:
+            parked.start(self)
+        except Exception as error:
+            self.respond(response_to(error, exchange.operation))
+        if engine.draining or self._half_closed:
+            self.drain()
+
+    def _end_parked(self, answer: Callable[[], Response]) -> None:
+        """Answer a parked request on the edge's own account."""
+        exchange = self._exchange
+        assert exchange is not None
+        try:
+            response = answer()
+        except Exception as error:
+            response = response_to(error, exchange.operation)
+        self.respond(response)
+
+    def _send(self, response: Response) -> None:
+        """Write a complete answer and end the exchange."""
+        exchange, transport = self._exchange, self._transport
+        assert exchange is not None
+        if transport is None or self._closing:
+            self._exchange = None
+            return
+        keep = self._may_keep(exchange)
+        body = response.body
+        try:
+            head = self._head(exchange, response, len(body), keep)
+        except ValueError as error:
+            response = response_to(error, exchange.operation)
+            body = response.body
+            head = self._head(exchange, response, len(body), keep)
+        if not body or exchange.method == "HEAD" or not has_body(response.status):
+            transport.write(head)
+        elif len(body) <= JOIN_BYTES:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
+        self._finish(exchange, response.status, keep)
+
+    def _head(
+        self, exchange: Exchange, answer: Response | StreamResponse, length: int | None, keep: bool
+    ) -> bytes:
+        connection = (KEEP_OLD if exchange.old_version else KEEP) if keep else CLOSE
+        return head_for(
+            answer.status, answer.content_type, answer.headers, length, connection, self._engine.date
+        )
+
+    def _may_keep(self, exchange: Exchange) -> bool:
+        """Return whether the connection can be used for another request after this one."""
+        if exchange.stream is not None and not exchange.stream.ended:
+            exchange.unread = True
+        return (
+            exchange.keep_alive
+            and not exchange.unread
+            and not self._engine.draining
+            and not (self._half_closed and self._queue is None and not self._backlog)
+        )
+
+    def _finish(self, exchange: Exchange, status: int, keep: bool) -> None:
+        engine = self._engine
+        self._exchange = None
+        self._receiving_since = 0.0
+        now = engine.now()
+        engine.observe(exchange.operation, status, None if exchange.parked else now - exchange.started)
+        if engine.debug:
+            _log.debug("answered", operation=exchange.operation, status=status)
+        if not keep:
+            self._close(linger=exchange.unread)
+        elif not self._write_paused:
+            engine.wheel.set(self, now + IDLE_SECONDS)
+
+    def _start_stream(self, answer: StreamResponse, exchange: Exchange) -> None:
+        transport = self._transport
+        loop = self._engine.loop
+        if transport is None:
+            self._exchange = None
+            loop.create_task(close_stream(answer))
+            return
+        keep = self._may_keep(exchange) and (answer.length is not None or not exchange.old_version)
+        exchange.keep_alive = keep
+        try:
+            head = self._head(exchange, answer, answer.length, keep)
+        except ValueError as error:
+            loop.create_task(close_stream(answer))
+            self._send(response_to(error, exchange.operation))
+            return
+        task = loop.create_task(send_stream(answer, exchange, head, transport, self._until_writable))
+        self._task = task
+        task.add_done_callback(self._stream_done)
+
+    def _stream_done(self, task: asyncio.Task[int]) -> None:
+        self._task = None
+        exchange, transport = self._exchange, self._transport
+        assert exchange is not None
+        error = None if task.cancelled() else task.exception()
+        if transport is None or task.cancelled():
+            self._exchange = None
+            if error is not None:
+                _log.debug("a stream ended with its client", operation=exchange.operation, exc_info=error)
+            self.abort()
+        elif error is None:
+            self._finish(exchange, task.result(), exchange.keep_alive)
+            self._advance()
+        elif exchange.head_sent:
+            # The length or the last chunk is missing, and that is how the client learns that something went wrong.
+            response_to(error, exchange.operation)
+            self._exchange = None
+            transport.abort()
+        else:
+            self._send(response_to(error, exchange.operation))
+            self._advance()
+
+    async def _until_writable(self) -> None:
+        while self._write_paused:
+            self._writable = self._engine.loop.create_future()
+            try:
+                await self._writable
+            finally:
+                self._writable = None
+
+    def _close(self, linger: bool = False) -> None:
+        """Let what was written go out, then close; with `linger` let the client first finish what it is sending.
+
+        A socket that is closed with unread bytes in it resets the connection, and takes our answer away with it.
+        """
+        transport, engine = self._transport, self._engine
+        if transport is None:
+            return
+        self._queue = None
+        self._backlog = b""
+        self._sink = None
+        if linger and not self._half_closed and transport.can_write_eof():
+            self._linger = LINGER_BYTES
+            transport.write_eof()
+            transport.resume_reading()
+            engine.wheel.set(self, engine.now() + LINGER_SECONDS)
+        else:
+            self._linger = 0
+            self._closing = True
+            self._unsent = _UNKNOWN_SIZE
+            transport.close()
+            engine.wheel.set(self, engine.now() + STALLED_WRITE_SECONDS)

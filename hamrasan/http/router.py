@@ -1,0 +1,164 @@
+"""From method and path to a route, by a trie of segments: the cost follows the path, not the number of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hamrasan.http.query import percent_decode
+from hamrasan.http.route import Route
+from hamrasan.protocol.errors import MatrixError
+
+
+class Match(NamedTuple):
+    """A route and the decoded values of its path parameters."""
+
+    route: Route
+    path: dict[str, str]
+
+
+class MethodNotAllowed(MatrixError):
+    """The path is known, the method is not (405 M_UNRECOGNIZED); `allow` names those that are."""
+
+    def __init__(self, method: str, allow: tuple[str, ...]) -> None:
+        super().__init__(
+            405, "M_UNRECOGNIZED", f"This address does not take {method}, but {', '.join(allow)}."
+        )
+        self.allow = allow
+
+
+def unrecognized() -> MatrixError:
+    """The path is not known (404 M_UNRECOGNIZED)."""
+    return MatrixError(404, "M_UNRECOGNIZED", "There is nothing at this address on this server.")
+
+
+class _Node:
+    """What may follow one prefix. `rest` holds the endpoints of a last `{name*}`."""
+
+    __slots__ = ("endpoints", "literals", "parameter", "rest")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.endpoints: dict[str, _Endpoint] = {}
+        self.rest: dict[str, _Endpoint] = {}
+
+
+class _Endpoint(NamedTuple):
+    route: Route
+    names: tuple[str, ...]
+
+
+class _Found(NamedTuple):
+    endpoints: dict[str, _Endpoint]
+    values: tuple[str, ...]
+
+
+class Router:
+    """Finds routes. A literal segment goes before a parameter, a parameter before the rest of a path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Raises `ValueError` for two routes with the same method and form of path, and for a malformed path."""
+        self._root = _Node()
+        for route in routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        if not route.path.startswith("/"):
+            raise ValueError(f"the path of {route.operation} must begin with a slash: {route.path!r}")
+        node, names, segments = self._root, [], route.path[1:].split("/")
+        takes_rest = False
+        for index, segment in enumerate(segments):
+            if not segment.startswith("{"):
+                if "{" in segment or "}" in segment:
+                    raise ValueError(f"a parameter must be a whole segment: {route.path!r}")
+                node = node.literals.setdefault(segment, _Node())
+                continue
+            name = segment.removeprefix("{").removesuffix("}")
+            takes_rest = name.endswith("*")
+            name = name.removesuffix("*")
+            last = index == len(segments) - 1
+            if (
+                not segment.endswith("}")
+                or not name.isidentifier()
+                or (takes_rest and not last)
+                or name in names
+            ):
+                raise ValueError(f"the segment {segment!r} of {route.path!r} is malformed")
+            names.append(name)
+            if not takes_rest:
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+        endpoints = node.rest if takes_rest else node.endpoints
+        if route.method in endpoints:
+            other = endpoints[route.method].route
+            raise ValueError(
+                f"{route.operation} and {other.operation} both serve {route.method} {route.path}"
+            )
+        endpoints[route.method] = _Endpoint(route, tuple(names))
+
+    def match(self, method: str, path: str) -> Match:
+        """Return the route of a request; HEAD is served by GET where it has no route of its own.
+
+        `path` is as sent, without query. Raises 404 or 405 M_UNRECOGNIZED, and M_INVALID_PARAM for escapes that are
+        not UTF-8. Segments are decoded after the split, so an id with an escaped slash stays one segment.
+        """
+        found = self._find(path)
+        if found is None:
+            raise unrecognized()
+        endpoint = found.endpoints.get(method)
+        if endpoint is None and method == "HEAD":
+            endpoint = found.endpoints.get("GET")
+        if endpoint is None:
+            raise MethodNotAllowed(method, _allowed(found.endpoints))
+        return Match(endpoint.route, dict(zip(endpoint.names, found.values, strict=True)))
+
+    def allowed(self, path: str) -> tuple[str, ...]:
+        """Return the methods that a path takes, none for an unknown one. Raises like `match` for bad escapes."""
+        found = self._find(path)
+        return () if found is None else _allowed(found.endpoints)
+
+    def _find(self, path: str) -> _Found | None:
+        if "%" in path:
+            segments = [percent_decode(segment) if "%" in segment else segment for segment in path.split("/")]
+        else:
+            segments = path.split("/")
+        # A path begins with a slash, so the first piece is empty; anything else is not a path ("*", "host:port").
+        if segments[0] or len(segments) < 2:
+            return None
+        return _walk(self._root, segments, 1, [])
+
+
+def _walk(node: _Node, segments: list[str], index: int, values: list[str]) -> _Found | None:
+    """Follow `segments` from `index`. Only where both a literal and a parameter fit is there anything to try twice."""
+    end = len(segments)
+    while index < end:
+        segment = segments[index]
+        literal, parameter = node.literals.get(segment), node.parameter
+        if literal is not None and (parameter is not None or node.rest):
+            found = _walk(literal, segments, index + 1, list(values))
+            if found is not None:
+                return found
+            literal = None
+        if literal is not None:
+            node = literal
+        # Only a last segment may be empty: that is how a state key of "" is written.
+        elif parameter is not None and (segment or index == end - 1):
+            if node.rest:
+                found = _walk(parameter, segments, index + 1, [*values, segment])
+                return found or _Found(node.rest, (*values, "/".join(segments[index:])))
+            values.append(segment)
+            node = parameter
+        elif node.rest:
+            return _Found(node.rest, (*values, "/".join(segments[index:])))
+        else:
+            return None
+        index += 1
+    return _Found(node.endpoints, tuple(values)) if node.endpoints else None
+
+
+def _allowed(endpoints: dict[str, _Endpoint]) -> tuple[str, ...]:
+    methods = set(endpoints) | {"OPTIONS"}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return tuple(sorted(methods))

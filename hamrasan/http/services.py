@@ -1,0 +1,84 @@
+"""What endpoints may use: the services of one server, put together by `hamrasan.server`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from hamrasan.accounts.account_data import AccountData
+from hamrasan.accounts.accounts import Accounts
+from hamrasan.accounts.authenticator import Authenticator
+from hamrasan.accounts.filters import Filters
+from hamrasan.accounts.ignored import IgnoredUsers
+from hamrasan.accounts.invite_permission import InvitePermission
+from hamrasan.accounts.login_tokens import LoginTokens
+from hamrasan.accounts.openid import OpenIdTokens
+from hamrasan.accounts.presence import Presence
+from hamrasan.accounts.profiles import Profiles
+from hamrasan.accounts.push_rules import PushRules
+from hamrasan.accounts.reauthentication import Reauthentication
+from hamrasan.accounts.registration_tokens import RegistrationTokens
+from hamrasan.accounts.tags import Tags
+from hamrasan.accounts.tokens import Tokens
+from hamrasan.devices.devices import Devices
+from hamrasan.flows.change_password import ChangePassword
+from hamrasan.flows.deactivate_account import DeactivateAccount
+from hamrasan.flows.end_sessions import EndSessions
+from hamrasan.flows.login import Login
+from hamrasan.flows.open_session import OpenSession
+from hamrasan.flows.register import Register
+from hamrasan.rooms.access import RoomAccess
+from hamrasan.rooms.history import History
+from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.rendering import Renderer
+from hamrasan.rooms.typing import Typing
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.entropy import Entropy
+from hamrasan.runtime.metrics import Metrics
+from hamrasan.runtime.settings import Settings
+from hamrasan.sync.composer import SyncComposer
+from hamrasan.sync.notifier import Notifier
+
+
+@dataclass(slots=True)
+class Services:
+    """The services of one server."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    clock: Clock
+    entropy: Entropy
+    metrics: Metrics
+
+    accounts: Accounts
+    authenticator: Authenticator
+    devices: Devices
+    tokens: Tokens
+    login_tokens: LoginTokens
+    openid_tokens: OpenIdTokens
+    registration_tokens: RegistrationTokens
+    reauthentication: Reauthentication
+    account_data: AccountData
+    profiles: Profiles
+    tags: Tags
+    filters: Filters
+    push_rules: PushRules
+    ignored: IgnoredUsers
+    invite_permission: InvitePermission
+    presence: Presence
+
+    open_session: OpenSession
+    end_sessions: EndSessions
+    register: Register
+    login: Login
+    change_password: ChangePassword
+    deactivate_account: DeactivateAccount
+
+    registry: RoomRegistry
+    access: RoomAccess
+    history: History
+    renderer: Renderer
+    typing: Typing
+
+    notifier: Notifier
+    sync: SyncComposer
