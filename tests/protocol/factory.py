@@ -23,6 +23,7 @@ from hamrasan.protocol.auth_rules import MapAuthState, NotAllowed, auth_types, c
 from hamrasan.protocol.event import Event, StateKey, event_from_pdu
 from hamrasan.protocol.hashing import room_id_of_create, seal
 from hamrasan.protocol.room_versions import ROOM_VERSIONS
+from hamrasan.protocol.state_resolution import resolve
 
 ALICE = "@alice:example.org"
 BOB = "@bob:example.org"
@@ -80,6 +81,22 @@ class World:
         branch.__dict__.update(self.__dict__)
         branch.state, branch.heads = dict(self.state), list(self.heads)
         return branch
+
+    def merged(self, *others: World) -> World:
+        """Return a branch on top of this one and the others, with the resolution of their states."""
+        branches = [self, *others]
+        branch = self.fork()
+        branch.state = self.resolved([each.state for each in branches])
+        branch.heads = [head for each in branches for head in each.heads]
+        return branch
+
+    def resolved(self, states: Sequence[Mapping[StateKey, str]]) -> dict[StateKey, str]:
+        """Return the resolution of states that are made of this world's events."""
+        return resolve(self.version, states, self.events)
+
+    def picks(self, *events: Event) -> dict[StateKey, str]:
+        """Return the state that consists of these state events, as a server with gaps might tell it."""
+        return {event.key: event.event_id for event in events if event.key is not None}
 
     @property
     def auth_state(self) -> MapAuthState:
