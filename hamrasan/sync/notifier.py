@@ -30,6 +30,8 @@ WAKES_PER_TICK = 64
 """Waiters answered in one turn of the loop (about two milliseconds), so that a large room holds up nobody."""
 MAX_STREAMS = 50_000
 """Users whose rooms are kept in memory; those who asked longest ago are forgotten first, and loaded again."""
+MAX_PRESENCE_WATCHERS = 50
+"""Active members of a room up to which a change of presence wakes them: who is where matters among few."""
 MAX_SENT_MEMBERS = 2_000
 """Members per device that are remembered as sent (lazy loading); beyond it some are sent again."""
 
@@ -156,6 +158,13 @@ class Notifier:
         activity = self._activity.get(room_id)
         if activity is not None:
             self._wake(activity.watchers)
+
+    def presence_changed(self, user_id: str) -> None:
+        """Wake those who share a small room with a user; everybody else hears of it with their next answer."""
+        stream = self._streams.get(user_id)
+        for activity in stream.joined.values() if stream is not None else ():
+            if len(activity.watchers) <= MAX_PRESENCE_WATCHERS:
+                self._wake(activity.watchers)
 
     async def _load_activity(self, activity: RoomActivity) -> None:
         events = await self._events.head(activity.number)

@@ -1,0 +1,1 @@
+"""The endpoints: one module for each file of the specification's `data/api`."""

@@ -1,0 +1,117 @@
+"""`/sync` (client-server API, "Syncing"): answered at once if something is new, else parked until something is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hamrasan.accounts.presence import ONLINE, STATES, check_state
+from hamrasan.http.eager import Finished, start
+from hamrasan.http.errors import response_to
+from hamrasan.http.request import Request
+from hamrasan.http.response import Answer, Connection, Parked, Response, json_bytes
+from hamrasan.http.route import Auth, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.rooms.rendering import Reader
+from hamrasan.rooms.tokens import SyncToken, parse_sync_token
+from hamrasan.sync.notifier import UserStream
+from hamrasan.sync.room_sections import SyncRequest
+
+MAX_TIMEOUT_MS = 120_000
+"""Longest wait: proxies on the way cut silent connections after about that."""
+
+
+async def sync(request: Request, services: Services) -> Answer:
+    """Return what changed since the client's token, waiting for it up to the client's timeout."""
+    requester, query = request.requester, request.query
+    timeout_ms = query.integer("timeout", 0, 0, MAX_TIMEOUT_MS)
+    presence = query.choice("set_presence", STATES, ONLINE)
+    since = query.one("since")
+    token = None if not since else services.sync.current_token(parse_sync_token(since))
+    wanted = SyncRequest(
+        reader=Reader(requester.user_id, requester.device_id),
+        since=token,
+        filter=await services.filters.resolve(requester.user_id, query.one("filter")),
+        full_state=query.boolean("full_state", False),
+        state_after=query.boolean("use_state_after", False),
+    )
+    services.presence.synced(requester.user_id, requester.device_id, check_state(presence), timeout_ms)
+    stream = await services.notifier.stream(requester.user_id)
+    seen = services.sync.token()
+    body = await services.sync.compose(wanted, stream)
+    if body is not None:
+        return json_bytes(body)
+    assert token is not None, "without a token there is always an answer"
+    if not timeout_ms:
+        return json_bytes(services.sync.nothing_new(token))
+    return ParkedSync(services, wanted, stream, seen, timeout_ms / 1000)
+
+
+class ParkedSync(Parked):
+    """A client that waits for news. The object itself is the waiter."""
+
+    __slots__ = ("_connection", "_request", "_seen", "_services", "_stream")
+
+    def __init__(
+        self, services: Services, request: SyncRequest, stream: UserStream, seen: SyncToken, timeout: float
+    ) -> None:
+        super().__init__(timeout)
+        self._seen = seen
+        self._services = services
+        self._request = request
+        self._stream = stream
+        self._connection: Connection | None = None
+
+    def start(self, connection: Connection) -> None:
+        """Wait for changes; one may have come since the answer was composed."""
+        self._connection = connection
+        self._park()
+
+    def _park(self) -> None:
+        """Wait to be woken, unless something has changed since the answer was last composed."""
+        if self._services.sync.token() != self._seen:
+            self.wake()
+        else:
+            self._services.notifier.park(self._stream, self)
+
+    def wake(self) -> None:
+        """Compose the answer; usually without waiting, else in a task."""
+        self._seen = self._services.sync.token()
+        step = start(self._services.sync.compose(self._request, self._stream), self._services.loop)
+        if isinstance(step, Finished):
+            self._answer(step.value)
+        else:
+            step.add_done_callback(self._composed)
+
+    def _composed(self, task: asyncio.Task[bytes | None]) -> None:
+        if task.cancelled() or self._connection is None:
+            return
+        if (error := task.exception()) is not None:
+            self._connection.respond(response_to(error, "sync"))
+            return
+        self._answer(task.result())
+
+    def _answer(self, body: bytes | None) -> None:
+        if self._connection is None:
+            return
+        if body is None:
+            self._park()
+        else:
+            connection, self._connection = self._connection, None
+            connection.respond(json_bytes(body))
+
+    def cancelled(self) -> None:
+        """The client has gone."""
+        self._connection = None
+        self._services.notifier.unpark(self._stream, self)
+
+    def expired(self) -> Response:
+        """Nothing has happened in time."""
+        self.cancelled()
+        token = self._request.since
+        assert token is not None, "only a sync with a token waits"
+        return json_bytes(self._services.sync.nothing_new(token))
+
+
+ROUTES = [
+    Route("GET", "/_matrix/client/v3/sync", sync, "sync", Auth.USER, RateClass.READS),
+]

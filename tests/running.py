@@ -1,0 +1,185 @@
+"""A real server for tests: its own thread, loop, data folder and port; and users who talk to it over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import uvloop
+
+from hamrasan.runtime.settings import Address, Settings
+from hamrasan.server import RunningServer, start_server
+
+SHARED_SECRET = "a secret of the tests only"
+PASSWORD = "correct horse battery staple"
+_names = itertools.count(1)
+
+
+class Person:
+    """A registered user on one device."""
+
+    def __init__(self, url: str, user_id: str, device_id: str, token: str) -> None:
+        self.user_id = user_id
+        self.device_id = device_id
+        self.token = token
+        self.http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0, trust_env=False
+        )
+
+    @property
+    def localpart(self) -> str:
+        return self.user_id[1:].partition(":")[0]
+
+    def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+        """Send a request; `path` is below `/_matrix/client/v3` unless it names a prefix."""
+        url = path if path.startswith("/_") else f"/_matrix/client/v3{path}"
+        return self.http.request(method, url, json=body, params=query or None)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return answered(self.request("GET", path, **query))
+
+    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+        return answered(self.request("POST", path, {} if body is None else body, **query))
+
+    def put(self, path: str, body: Any = None, **query: Any) -> Any:
+        return answered(self.request("PUT", path, {} if body is None else body, **query))
+
+    def delete(self, path: str, body: Any = None, **query: Any) -> Any:
+        return answered(self.request("DELETE", path, body, **query))
+
+    # What people do.
+
+    def create_room(self, **options: Any) -> str:
+        room_id: str = self.post("/createRoom", options)["room_id"]
+        return room_id
+
+    def join(self, room: str) -> str:
+        room_id: str = self.post(f"/join/{quote(room, safe='')}")["room_id"]
+        return room_id
+
+    def invite(self, room_id: str, who: Person) -> None:
+        self.post(f"/rooms/{quote(room_id)}/invite", {"user_id": who.user_id})
+
+    def send(self, room_id: str, body: str, type: str = "m.room.message", **content: Any) -> str:
+        content = {"msgtype": "m.text", "body": body, **content}
+        txn_id = f"t{next(_names)}"
+        event_id: str = self.put(f"/rooms/{quote(room_id)}/send/{type}/{txn_id}", content)["event_id"]
+        return event_id
+
+    def sync(self, since: str | None = None, **query: Any) -> Any:
+        if since is not None:
+            query["since"] = since
+        return self.get("/sync", **query)
+
+
+class Running:
+    """A server under test."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+        self._thread.start()
+        if not self._started.wait(30):
+            raise TimeoutError("the server did not start")
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._live())
+
+    async def _live(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        try:
+            self.server: RunningServer = await start_server(self._settings)
+        except BaseException as error:
+            self._failure = error
+            self._started.set()
+            return
+        host, port = self.server.edge.addresses[0]
+        self.url = f"http://{host}:{port}"
+        self._started.set()
+        await self._stop.wait()
+        await self.server.close(2.0)
+
+    def run(self, coroutine: Any) -> Any:
+        """Run a coroutine on the server's loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def stop(self) -> None:
+        """Stop the server and wait until its files are closed."""
+        self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    @property
+    def name(self) -> str:
+        return self._settings.server_name
+
+    def anonymous(self) -> httpx.Client:
+        """Return a client without a token."""
+        return httpx.Client(base_url=self.url, timeout=30.0, trust_env=False)
+
+    def register(self, name: str = "user", **body: Any) -> Person:
+        """Register somebody under a name that nobody has yet."""
+        with self.anonymous() as http:
+            answer = http.post(
+                "/_matrix/client/v3/register",
+                json={
+                    "username": f"{name}-{next(_names)}",
+                    "password": PASSWORD,
+                    "auth": {"type": "m.login.dummy"},
+                    **body,
+                },
+            )
+        who = answered(answer)
+        return Person(self.url, who["user_id"], who["device_id"], who["access_token"])
+
+    def log_in(self, who: Person, **body: Any) -> Person:
+        """Log somebody in on one more device."""
+        identifier = {"type": "m.id.user", "user": who.user_id}
+        wanted = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD, **body}
+        with self.anonymous() as http:
+            answer = answered(http.post("/_matrix/client/v3/login", json=wanted))
+        return Person(self.url, answer["user_id"], answer["device_id"], answer["access_token"])
+
+
+def answered(response: httpx.Response) -> Any:
+    """Return the JSON of a successful answer; fail with the answer's text for any other."""
+    assert response.status_code == 200, f"{response.request.method} {response.request.url}: {response.text}"
+    return response.json()
+
+
+def refused(response: httpx.Response, status: int, errcode: str) -> Any:
+    """Return the JSON of a refusal with this status and code; fail for any other answer."""
+    assert (response.status_code, response.json().get("errcode")) == (status, errcode), response.text
+    assert response.json()["error"]
+    return response.json()
+
+
+@contextmanager
+def running(data_dir: Path, **settings: Any) -> Iterator[Running]:
+    """Run a server on `data_dir` that anybody may register on, without rate limits unless `settings` says so."""
+    wanted = Settings(
+        server_name="hamrasan.test",
+        data_dir=data_dir,
+        listen=Address("127.0.0.1", 0),
+        registration="open",
+        registration_shared_secret=SHARED_SECRET,
+        rate_limits=False,
+    )
+    server = Running(replace(wanted, **settings))
+    try:
+        yield server
+    finally:
+        server.stop()
