@@ -25,11 +25,13 @@ from hamrasan.accounts.tokens import Tokens
 from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.devices.devices import Devices
 from hamrasan.flows.change_password import ChangePassword
+from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.login import Login
 from hamrasan.flows.open_session import OpenSession
 from hamrasan.flows.register import Register
+from hamrasan.flows.see_presence import SeePresence
 from hamrasan.http.api.routes import CLIENT_ROUTES
 from hamrasan.http.edge import Edge
 from hamrasan.http.rate_limit import RateLimiter
@@ -86,6 +88,7 @@ def build_services(
     ignored = IgnoredUsers(account_data)
     push_rules = PushRules(account_data, locks)
     presence = Presence(clock)
+    profiles = Profiles(journal, store.profiles, store.accounts, locks)
 
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
     history = History(store.state)
@@ -125,7 +128,7 @@ def build_services(
         registration_tokens=registration_tokens,
         reauthentication=reauthentication,
         account_data=account_data,
-        profiles=Profiles(journal, store.profiles, store.accounts, locks),
+        profiles=profiles,
         tags=Tags(account_data, locks),
         filters=Filters(journal, store.filters),
         push_rules=push_rules,
@@ -142,6 +145,8 @@ def build_services(
         deactivate_account=DeactivateAccount(
             journal, store.accounts, accounts, end_sessions, reauthentication, tasks
         ),
+        change_profile=ChangeProfile(profiles, registry, store.rooms, tasks),
+        see_presence=SeePresence(presence, store.rooms),
         registry=registry,
         access=RoomAccess(registry, store.rooms, history),
         history=history,

@@ -112,15 +112,19 @@ class Presence:
                 return
             yield user.shown
 
-    def synced(self, user_id: str, device_id: str, set_presence: State, timeout_ms: int) -> None:
-        """A device asks for /sync with `set_presence` and will wait up to `timeout_ms`; `offline` leaves no trace."""
-        if set_presence == OFFLINE:
+    def synced(self, user_id: str, device_id: str, set_presence: str, timeout_ms: int) -> None:
+        """A device asks for /sync with `set_presence` and will wait up to `timeout_ms`; `offline` leaves no trace.
+
+        Raises `M_BAD_JSON` for a state that does not exist.
+        """
+        state = check_state(set_presence)
+        if state == OFFLINE:
             return
         now = self._clock.now_ms()
         user = self._user(user_id)
-        if not user.devices and set_presence == ONLINE:
+        if not user.devices and state == ONLINE:
             user.shown.last_active_ms = now  # coming back is an activity
-        self._connect(user, device_id, set_presence, now + timeout_ms + DISCONNECTED_AFTER_MS)
+        self._connect(user, device_id, state, now + timeout_ms + DISCONNECTED_AFTER_MS)
         self._update(user, now)
 
     def active(self, user_id: str, device_id: str) -> None:

@@ -18,6 +18,7 @@ from hamrasan.rooms.room import Room
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.log import get_logger
 from hamrasan.runtime.tasks import TaskSupervisor
+from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.rooms import RoomReader
 
 PROMPT_ROOMS = 50
@@ -78,8 +79,13 @@ class ChangeProfile:
         if member is None or member.membership != "join":
             return
         stored = await self._registry.events.by_id(member.event_id)
+        if stored is None:
+            await self._registry.journal.submit(
+                Batch()
+            )  # done when everything before it is, the membership too
+            stored = await self._registry.events.by_id(member.event_id)
         if stored is None or room.members.get(user_id) != member:
-            return  # the user is leaving or joining this very moment; a new membership has the new names
+            return  # the membership changed this very moment, and the new one has the new names
         before = parse_json(stored.content)
         content = {key: value for key, value in before.items() if key not in _ONCE_ONLY}
         for field, value in ((DISPLAY_NAME, names.displayname), (AVATAR_URL, names.avatar_url)):

@@ -22,11 +22,13 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
 from hamrasan.devices.devices import Devices
 from hamrasan.flows.change_password import ChangePassword
+from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.login import Login
 from hamrasan.flows.open_session import OpenSession
 from hamrasan.flows.register import Register
+from hamrasan.flows.see_presence import SeePresence
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.history import History
 from hamrasan.rooms.registry import RoomRegistry
@@ -73,6 +75,8 @@ class Services:
     login: Login
     change_password: ChangePassword
     deactivate_account: DeactivateAccount
+    change_profile: ChangeProfile
+    see_presence: SeePresence
 
     registry: RoomRegistry
     access: RoomAccess

@@ -54,6 +54,12 @@ ROUTES = [
     Route("PUT", _GLOBAL, set_account_data, "setAccountData", Auth.USER, RateClass.ACCOUNT, Body.JSON_OBJECT),
     Route("GET", _ROOM, get_room_account_data, "getAccountDataPerRoom", Auth.USER, RateClass.READS),
     Route(
-        "PUT", _ROOM, set_room_account_data, "setAccountDataPerRoom", Auth.USER, RateClass.ACCOUNT, Body.JSON_OBJECT
+        "PUT",
+        _ROOM,
+        set_room_account_data,
+        "setAccountDataPerRoom",
+        Auth.USER,
+        RateClass.ACCOUNT,
+        Body.JSON_OBJECT,
     ),
 ]

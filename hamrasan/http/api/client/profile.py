@@ -47,7 +47,9 @@ def _own_field(request: Request) -> tuple[str, str]:
     """Return user and field that the address names, if the requester may change them."""
     user_id = own_user_id(request, _NOT_YOURS)
     if request.requester.is_suspended:
-        raise MatrixError(403, "M_USER_SUSPENDED", "Your account is suspended; the profile cannot be changed.")
+        raise MatrixError(
+            403, "M_USER_SUSPENDED", "Your account is suspended; the profile cannot be changed."
+        )
     return user_id, request.path["key_name"]
 
 

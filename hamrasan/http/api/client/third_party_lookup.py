@@ -40,7 +40,9 @@ _LIMIT = RateClass.READS
 ROUTES = [
     Route("GET", _PATH + "/protocols", get_protocols, "getProtocols", Auth.USER, _LIMIT),
     Route("GET", _PATH + "/protocol/{protocol}", get_of_protocol, "getProtocolMetadata", Auth.USER, _LIMIT),
-    Route("GET", _PATH + "/location/{protocol}", get_of_protocol, "queryLocationByProtocol", Auth.USER, _LIMIT),
+    Route(
+        "GET", _PATH + "/location/{protocol}", get_of_protocol, "queryLocationByProtocol", Auth.USER, _LIMIT
+    ),
     Route("GET", _PATH + "/user/{protocol}", get_of_protocol, "queryUserByProtocol", Auth.USER, _LIMIT),
     Route("GET", _PATH + "/location", get_location_of_alias, "queryLocationByAlias", Auth.USER, _LIMIT),
     Route("GET", _PATH + "/user", get_third_party_user, "queryUserByID", Auth.USER, _LIMIT),

@@ -12,12 +12,19 @@ from hamrasan.protocol.errors import forbidden
 async def get_turn_server(request: Request, services: Services) -> Response:
     """Refuse: this server offers no TURN server, which the specification leaves to it.
 
-    The specification has no answer for that. An empty list of URIs makes browsers fail the call, and after a 404 clients
-    ask again every minute; a 403 tells them to call without.
+    The specification has no answer for that. An empty list of URIs makes browsers fail the call, and after a 404
+    clients ask again every minute; a 403 tells them to call without.
     """
     raise forbidden("This server offers no TURN server; calls connect directly.")
 
 
 ROUTES = [
-    Route("GET", "/_matrix/client/v3/voip/turnServer", get_turn_server, "getTurnServer", Auth.USER, RateClass.READS),
+    Route(
+        "GET",
+        "/_matrix/client/v3/voip/turnServer",
+        get_turn_server,
+        "getTurnServer",
+        Auth.USER,
+        RateClass.READS,
+    ),
 ]
