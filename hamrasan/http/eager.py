@@ -66,11 +66,14 @@ def start(
 ) -> Finished[T] | asyncio.Task[T]:
     """Run `coroutine` up to its first wait; return its result, or the task that runs the rest.
 
-    Whatever it raises in the first step is raised here. Must be called from a callback of `loop`, not inside a task.
-    Context variables that it sets stay its own, as in a task.
+    Whatever it raises in the first step is raised here. Context variables that it sets stay its own, as in a task.
+    May be called from anywhere in the loop's thread; inside a task that task is set aside for the step.
     """
     context = copy_context()
     stand_in = _FirstStep()
+    outer = asyncio.current_task(loop)
+    if outer is not None:
+        asyncio._leave_task(loop, outer)
     asyncio._enter_task(loop, stand_in)  # type: ignore[arg-type]  # any object that acts as a task may stand here
     try:
         awaited = context.run(coroutine.send, None)
@@ -78,6 +81,8 @@ def start(
         return Finished(stop.value)
     finally:
         asyncio._leave_task(loop, stand_in)  # type: ignore[arg-type]  # the same object again
+        if outer is not None:
+            asyncio._enter_task(loop, outer)
     task = loop.create_task(_Rest(coroutine, awaited), context=context)
     stand_in.become(task)
     return task
