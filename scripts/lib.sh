@@ -35,16 +35,20 @@ make_venv() {
     "$base" -m venv --clear "$venv" || fail "The virtual environment could not be made."
 }
 
-# install_extra NAME: install Hamrasan with the extra NAME ('' for none), unless that was done for this pyproject.toml.
+# install_extra NAME: install Hamrasan with the extra NAME, unless that was done for this pyproject.toml in this place.
+# NAME is `run` for none; `test` holds all that `run` does.
 install_extra() {
     "$python" -c '' >/dev/null 2>&1 || make_venv
-    stamp=$venv/.installed-${1:-run}
     wanted="$(cksum <"$root/pyproject.toml") $root"
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
-        return 0
-    fi
+    for done in "$venv/.installed-$1" "$venv/.installed-test"; do
+        if [ -f "$done" ] && [ "$(cat "$done")" = "$wanted" ]; then
+            return 0
+        fi
+    done
+    what=$root
+    [ "$1" = run ] || what="$root[$1]"
     say "Installing what Hamrasan needs into $venv"
-    "$python" -m pip install --quiet --disable-pip-version-check --editable "$root${1:+[$1]}" ||
+    "$python" -m pip install --quiet --disable-pip-version-check --editable "$what" ||
         fail "Installing failed; the reason stands above."
-    printf '%s\n' "$wanted" >"$stamp"
+    printf '%s\n' "$wanted" >"$venv/.installed-$1"
 }
