@@ -6,31 +6,16 @@ import asyncio
 import gc
 
 from hamrasan.accounts.account_data import AccountData
-from hamrasan.accounts.accounts import Accounts
-from hamrasan.accounts.authenticator import Authenticator, OutsideChanges
 from hamrasan.accounts.filters import Filters
 from hamrasan.accounts.ignored import IgnoredUsers
 from hamrasan.accounts.invite_permission import InvitePermission
-from hamrasan.accounts.login_tokens import LoginTokens
-from hamrasan.accounts.openid import OpenIdTokens
-from hamrasan.accounts.passwords import Passwords
+from hamrasan.accounts.passwords import COST, PasswordCost
 from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
-from hamrasan.accounts.reauthentication import Reauthentication
-from hamrasan.accounts.registration_tokens import RegistrationTokens
 from hamrasan.accounts.tags import Tags
-from hamrasan.accounts.throttle import LoginThrottle
-from hamrasan.accounts.tokens import Tokens
-from hamrasan.accounts.user_interactive import UserInteractive
-from hamrasan.devices.devices import Devices
-from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
-from hamrasan.flows.deactivate_account import DeactivateAccount
-from hamrasan.flows.end_sessions import EndSessions
-from hamrasan.flows.login import Login
-from hamrasan.flows.open_session import OpenSession
-from hamrasan.flows.register import Register
+from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.http.api.routes import CLIENT_ROUTES
 from hamrasan.http.edge import Edge
@@ -69,21 +54,11 @@ def build_services(
     tasks: TaskSupervisor,
     clock: Clock,
     entropy: Entropy,
+    identity: Identity,
 ) -> Services:
     """Put the services of one server together over an open store."""
     journal = store.journal
     locks = KeyedLocks()
-    passwords = Passwords()
-    throttle = LoginThrottle(clock, enabled=settings.rate_limits)
-    accounts = Accounts(journal, store.accounts, passwords, throttle, clock, settings.server_name)
-    interactive = UserInteractive(clock, entropy)
-    reauthentication = Reauthentication(accounts, interactive)
-    devices = Devices(journal, store.devices, clock, entropy)
-    tokens = Tokens(journal, store.tokens, clock, entropy)
-    login_tokens = LoginTokens(journal, store.tokens, clock, entropy)
-    registration_tokens = RegistrationTokens(journal, store.tokens, clock, entropy)
-    open_session = OpenSession(journal, devices, tokens)
-    end_sessions = EndSessions(journal, devices, reauthentication)
     account_data = AccountData(journal, store.account_data)
     ignored = IgnoredUsers(account_data)
     push_rules = PushRules(account_data, locks)
@@ -119,14 +94,14 @@ def build_services(
         clock=clock,
         entropy=entropy,
         metrics=metrics,
-        accounts=accounts,
-        authenticator=Authenticator(journal, store.tokens, clock),
-        devices=devices,
-        tokens=tokens,
-        login_tokens=login_tokens,
-        openid_tokens=OpenIdTokens(journal, store.tokens, clock, entropy),
-        registration_tokens=registration_tokens,
-        reauthentication=reauthentication,
+        accounts=identity.accounts,
+        authenticator=identity.authenticator,
+        devices=identity.devices,
+        tokens=identity.tokens,
+        login_tokens=identity.login_tokens,
+        openid_tokens=identity.openid_tokens,
+        registration_tokens=identity.registration_tokens,
+        reauthentication=identity.reauthentication,
         account_data=account_data,
         profiles=profiles,
         tags=Tags(account_data, locks),
@@ -135,16 +110,13 @@ def build_services(
         ignored=ignored,
         invite_permission=InvitePermission(account_data),
         presence=presence,
-        open_session=open_session,
-        end_sessions=end_sessions,
-        register=Register(
-            settings.registration, accounts, registration_tokens, interactive, open_session, entropy
-        ),
-        login=Login(accounts, login_tokens, open_session, reauthentication),
-        change_password=ChangePassword(accounts, end_sessions, reauthentication),
-        deactivate_account=DeactivateAccount(
-            journal, store.accounts, accounts, end_sessions, reauthentication, tasks
-        ),
+        open_session=identity.open_session,
+        end_sessions=identity.end_sessions,
+        register=identity.register,
+        register_with_secret=identity.register_with_secret,
+        login=identity.login,
+        change_password=identity.change_password,
+        deactivate_account=identity.deactivate_account,
         change_profile=ChangeProfile(profiles, registry, store.rooms, tasks),
         see_presence=SeePresence(presence, store.rooms),
         registry=registry,
@@ -161,9 +133,16 @@ class RunningServer:
     """A server that answers requests."""
 
     def __init__(
-        self, store: Store, services: Services, edge: Edge, tasks: TaskSupervisor, limiter: RateLimiter
+        self,
+        store: Store,
+        services: Services,
+        identity: Identity,
+        edge: Edge,
+        tasks: TaskSupervisor,
+        limiter: RateLimiter,
     ) -> None:
         self.store = store
+        self.identity = identity
         self.services = services
         self.edge = edge
         self._tasks = tasks
@@ -172,16 +151,21 @@ class RunningServer:
     def reload(self, settings: Settings) -> None:
         """Apply those settings that can change while the server runs."""
         self._limiter.enabled = settings.rate_limits
+        self.identity.throttle.enabled = settings.rate_limits
 
     async def close(self, drain_s: float) -> None:
         """Stop accepting, let begun answers finish for up to `drain_s` seconds, and close the store."""
         await self.edge.shutdown(drain_s)
         await self._tasks.close(TASKS_GRACE_S)
+        self.identity.close()
         await self.store.close()
 
 
 async def start_server(
-    settings: Settings, clock: Clock | None = None, entropy: Entropy | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+    password_cost: PasswordCost = COST,
 ) -> RunningServer:
     """Open the data folder and listen; return once requests are accepted.
 
@@ -190,7 +174,9 @@ async def start_server(
     clock, entropy, metrics = clock or SystemClock(), entropy or SystemEntropy(), Metrics()
     tasks = TaskSupervisor(lambda name: metrics.failed_tasks.labels(name).inc())
     store = open_store(settings.data_dir)
-    services = build_services(store, settings, metrics, tasks, clock, entropy)
+    readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
+    identity = assemble_identity(readers, settings, clock, entropy, tasks, Hooks(), password_cost)
+    services = build_services(store, settings, metrics, tasks, clock, entropy, identity)
     limiter = RateLimiter(
         clock.monotonic,
         enabled=settings.rate_limits,
@@ -209,16 +195,15 @@ async def start_server(
         await edge.shutdown(0)
         await store.close()
         raise
-    _start_tasks(tasks, services, store)
+    identity.start(tasks)
+    _start_tasks(tasks, services)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
-    return RunningServer(store, services, edge, tasks, limiter)
+    return RunningServer(store, services, identity, edge, tasks, limiter)
 
 
-def _start_tasks(tasks: TaskSupervisor, services: Services, store: Store) -> None:
-    outside = OutsideChanges(store.accounts, services.authenticator.forget_everything)
-    tasks.keep_running("outside_changes", outside.watch)
+def _start_tasks(tasks: TaskSupervisor, services: Services) -> None:
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
 
     async def sweep_presence() -> None:

@@ -110,16 +110,17 @@ def _known(row: AccessTokenRow) -> _Known:
 class OutsideChanges:
     """Notices what another process (the command line) changed in accounts and tokens."""
 
-    def __init__(self, reader: AccountReader, on_change: Callable[[], None]) -> None:
+    def __init__(self, reader: AccountReader, on_change: Sequence[Callable[[], None]]) -> None:
         self._reader = reader
         self._on_change = on_change
         self._seen: int | None = None
 
     async def look(self) -> None:
-        """Call `on_change` if something was announced since the last look."""
+        """Call each of `on_change` if something was announced since the last look."""
         count = await self._reader.outside_changes()
         if self._seen is not None and count != self._seen:
-            self._on_change()
+            for forget in self._on_change:
+                forget()
         self._seen = count
 
     async def watch(self, interval_s: float = OUTSIDE_CHANGES_INTERVAL_S) -> None:

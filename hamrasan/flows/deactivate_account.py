@@ -61,6 +61,10 @@ class DeactivateAccount:
         await self._journal.submit(
             Batch(ending(user_id, erase=erase), feed=[AccountDeactivated(user_id, erase)])
         )
+        self.resume_soon()
+
+    def resume_soon(self) -> None:
+        """Finish in the background what was begun, here or by the command line."""
         self._tasks.keep_running("departure", self.resume)
 
     async def resume(self) -> None:

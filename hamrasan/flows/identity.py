@@ -113,10 +113,6 @@ def assemble_identity(
         journal, store.accounts, accounts, end_sessions, reauthentication, tasks, hooks.departures
     )
 
-    def forget_and_resume() -> None:
-        authenticator.forget_everything()
-        tasks.keep_running("departure", deactivate_account.resume)
-
     return Identity(
         accounts=accounts,
         passwords=passwords,
@@ -139,5 +135,7 @@ def assemble_identity(
         ),
         change_password=ChangePassword(accounts, end_sessions, reauthentication),
         deactivate_account=deactivate_account,
-        outside_changes=OutsideChanges(store.accounts, forget_and_resume),
+        outside_changes=OutsideChanges(
+            store.accounts, [authenticator.forget_everything, deactivate_account.resume_soon]
+        ),
     )

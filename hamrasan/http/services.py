@@ -28,6 +28,7 @@ from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.login import Login
 from hamrasan.flows.open_session import OpenSession
 from hamrasan.flows.register import Register
+from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.history import History
@@ -72,6 +73,7 @@ class Services:
     open_session: OpenSession
     end_sessions: EndSessions
     register: Register
+    register_with_secret: RegisterWithSecret
     login: Login
     change_password: ChangePassword
     deactivate_account: DeactivateAccount
