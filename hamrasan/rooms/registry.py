@@ -11,6 +11,7 @@ from hamrasan.protocol.errors import not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.room import Room
+from hamrasan.rooms.transactions import TransactionIndex
 from hamrasan.runtime.clock import Clock
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.rooms import (
@@ -42,6 +43,7 @@ class RoomRegistry:
         self._recent: OrderedDict[str, Room] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._last_number = 0
+        self._transactions = TransactionIndex(events)
         journal.observe(self._committed)
         journal.on_failure(self._drop_undurable)
 
@@ -100,11 +102,15 @@ class RoomRegistry:
             return same
         decision = self.begin(room)
         stored = decision.add(new)
+        if new.txn is not None:
+            self._transactions.note(*new.txn)
         await decision.submit()
         return stored.event_id
 
     async def find_transaction(self, room: Room, sender: str, txn: Transaction) -> str | None:
         """Return the id of the event that this transaction made before, once that event is durable."""
+        if not await self._transactions.may_know(txn.device_id, txn.txn_id):
+            return None
         for stored in await self.events.by_transaction(txn.device_id, txn.txn_id):
             if stored.room == room.number and stored.sender == sender:
                 return stored.event_id

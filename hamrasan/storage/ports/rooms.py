@@ -207,6 +207,9 @@ class EventReader(Protocol):
     async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
         """Return the events that this device sent with this transaction id (several rooms or users: the caller looks)."""
 
+    async def transactions(self, device_id: str, limit: int) -> list[str]:
+        """Return at most `limit` transaction ids that this device ever used for events."""
+
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event whose `origin_server_ts` is nearest to `ts`, at or before it if `backwards`, else at or after."""
 

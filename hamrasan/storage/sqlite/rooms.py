@@ -118,6 +118,11 @@ class SqliteEvents:
         sql = _SELECT_EVENT + "WHERE e.txn_device = ? AND e.txn_id = ?"
         return _events(self._database.rows(sql, (device_id, txn_id)))
 
+    async def transactions(self, device_id: str, limit: int) -> list[str]:
+        """Return at most `limit` transaction ids that this device ever used for events."""
+        sql = "SELECT txn_id FROM events WHERE txn_device = ? AND txn_id IS NOT NULL LIMIT ?"
+        return [txn_id for (txn_id,) in await self._database.scan(sql, (device_id, limit))]
+
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event whose timestamp is nearest to `ts`, on the asked side.
 
