@@ -281,10 +281,11 @@ class HttpConnection(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Answer what waits, until there is nothing or something has to be waited for."""
-        while self._exchange is None and self._is_open() and not self._write_paused:
-            if self._queue:
-                exchange = self._queue.pop(0)
-                if not self._queue:
+        while self._exchange is None and not self._write_paused and self._is_open():
+            queue = self._queue
+            if queue is not None:
+                exchange = queue.pop(0)
+                if not queue:
                     self._queue = None
                 self._run(exchange)
             elif self._backlog:
@@ -292,7 +293,7 @@ class HttpConnection(asyncio.Protocol):
                 self._take_in(data)
             else:
                 break
-        if self._is_open():
+        if (self._sink is not None or self._held) and self._is_open():
             self._settle()
 
     def _is_open(self) -> bool:

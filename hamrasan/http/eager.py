@@ -28,11 +28,9 @@ class Finished(Generic[T]):
 class _FirstStep:
     """What `asyncio.current_task()` returns during the first step (asyncio, "Extending": task lifetime)."""
 
-    __slots__ = ("_cancels", "_task")
-
-    def __init__(self) -> None:
-        self._task: asyncio.Task[Any] | None = None
-        self._cancels = 0
+    # Values of the class until somebody asks for more: nearly every one of these is thrown away untouched.
+    _task: asyncio.Task[Any] | None = None
+    _cancels = 0
 
     def cancel(self, msg: Any = None) -> bool:
         if self._task is not None:

@@ -57,7 +57,17 @@ class Gate:
                 return
             token = request.access_token
             if token is not None:
-                user = await self._user_of(request, token)
+                if limiter.has_failures:
+                    limiter.check_failures(request.client_address)
+                assert self._authenticate is not None
+                try:
+                    user: Requester = await self._authenticate(token)
+                except MatrixError as error:
+                    if error.errcode == "M_UNKNOWN_TOKEN":
+                        limiter.count_failure(request.client_address)
+                    raise
+                if self._identify is not None and "user_id=" in request.query_string:
+                    user = await self._identify(user, request)
                 _check_kind(auth, user)
                 request.requester = user
                 if user.is_rate_limited:
@@ -67,21 +77,6 @@ class Gate:
                 raise MatrixError(401, "M_MISSING_TOKEN", "This request needs an access token.")
         if limiter.limits(route.limit):
             limiter.charge_address(route.limit, request.client_address)
-
-    async def _user_of(self, request: Request, token: str) -> Requester:
-        limiter = self._limiter
-        if limiter.has_failures:
-            limiter.check_failures(request.client_address)
-        assert self._authenticate is not None
-        try:
-            user: Requester = await self._authenticate(token)
-        except MatrixError as error:
-            if error.errcode == "M_UNKNOWN_TOKEN":
-                limiter.count_failure(request.client_address)
-            raise
-        if self._identify is not None and "user_id=" in request.query_string:
-            user = await self._identify(user, request)
-        return user
 
 
 def _check_kind(auth: Auth, user: Requester) -> None:

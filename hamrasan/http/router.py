@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from hamrasan.http.query import percent_decode
 from hamrasan.http.route import Route
 from hamrasan.protocol.errors import MatrixError
 
-
-class Match(NamedTuple):
-    """A route and the decoded values of its path parameters."""
-
-    route: Route
-    path: dict[str, str]
+Match = tuple[Route, dict[str, str]]
+"""A route and the decoded values of its path parameters."""
 
 
 class MethodNotAllowed(MatrixError):
@@ -33,25 +28,29 @@ def unrecognized() -> MatrixError:
 
 
 class _Node:
-    """What may follow one prefix. `rest` holds the endpoints of a last `{name*}`."""
+    """What may follow one prefix. `rest` holds the endpoints of a last `{name*}`.
 
-    __slots__ = ("endpoints", "literals", "parameter", "rest")
+    `forks` says that a segment may be read in more than one way here, so that the first may turn out wrong.
+    """
+
+    __slots__ = ("endpoints", "forks", "literals", "parameter", "rest")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.parameter: _Node | None = None
-        self.endpoints: dict[str, _Endpoint] = {}
-        self.rest: dict[str, _Endpoint] = {}
+        self.endpoints: _Endpoints = {}
+        self.rest: _Endpoints = {}
+        self.forks = False
+
+    def settle(self) -> None:
+        """Bring `forks` up to date after a change."""
+        self.forks = bool(self.literals) + (self.parameter is not None) + bool(self.rest) > 1
 
 
-class _Endpoint(NamedTuple):
-    route: Route
-    names: tuple[str, ...]
-
-
-class _Found(NamedTuple):
-    endpoints: dict[str, _Endpoint]
-    values: tuple[str, ...]
+_Endpoints = dict[str, tuple[Route, tuple[str, ...]]]
+"""By method: a route and the names of its parameters in order."""
+_Found = tuple[_Endpoints, list[str]]
+"""The endpoints at a path, and the values of its parameters in order."""
 
 
 class Router:
@@ -72,7 +71,9 @@ class Router:
             if not segment.startswith("{"):
                 if "{" in segment or "}" in segment:
                     raise ValueError(f"a parameter must be a whole segment: {route.path!r}")
-                node = node.literals.setdefault(segment, _Node())
+                child = node.literals.setdefault(segment, _Node())
+                node.settle()
+                node = child
                 continue
             name = segment.removeprefix("{").removesuffix("}")
             takes_rest = name.endswith("*")
@@ -87,15 +88,18 @@ class Router:
                 raise ValueError(f"the segment {segment!r} of {route.path!r} is malformed")
             names.append(name)
             if not takes_rest:
-                node.parameter = node.parameter or _Node()
-                node = node.parameter
+                child = node.parameter or _Node()
+                node.parameter = child
+                node.settle()
+                node = child
         endpoints = node.rest if takes_rest else node.endpoints
         if route.method in endpoints:
-            other = endpoints[route.method].route
+            other = endpoints[route.method][0]
             raise ValueError(
                 f"{route.operation} and {other.operation} both serve {route.method} {route.path}"
             )
-        endpoints[route.method] = _Endpoint(route, tuple(names))
+        endpoints[route.method] = (route, tuple(names))
+        node.settle()
 
     def match(self, method: str, path: str) -> Match:
         """Return the route of a request; HEAD is served by GET where it has no route of its own.
@@ -106,23 +110,24 @@ class Router:
         found = self._find(path)
         if found is None:
             raise unrecognized()
-        endpoint = found.endpoints.get(method)
+        endpoints, values = found
+        endpoint = endpoints.get(method)
         if endpoint is None and method == "HEAD":
-            endpoint = found.endpoints.get("GET")
+            endpoint = endpoints.get("GET")
         if endpoint is None:
-            raise MethodNotAllowed(method, _allowed(found.endpoints))
-        return Match(endpoint.route, dict(zip(endpoint.names, found.values, strict=True)))
+            raise MethodNotAllowed(method, _allowed(endpoints))
+        route, names = endpoint
+        return route, dict(zip(names, values, strict=True))
 
     def allowed(self, path: str) -> tuple[str, ...]:
         """Return the methods that a path takes, none for an unknown one. Raises like `match` for bad escapes."""
         found = self._find(path)
-        return () if found is None else _allowed(found.endpoints)
+        return () if found is None else _allowed(found[0])
 
     def _find(self, path: str) -> _Found | None:
+        segments = path.split("/")
         if "%" in path:
-            segments = [percent_decode(segment) if "%" in segment else segment for segment in path.split("/")]
-        else:
-            segments = path.split("/")
+            segments = [percent_decode(segment) if "%" in segment else segment for segment in segments]
         # A path begins with a slash, so the first piece is empty; anything else is not a path ("*", "host:port").
         if segments[0] or len(segments) < 2:
             return None
@@ -130,34 +135,40 @@ class Router:
 
 
 def _walk(node: _Node, segments: list[str], index: int, values: list[str]) -> _Found | None:
-    """Follow `segments` from `index`. Only where both a literal and a parameter fit is there anything to try twice."""
+    """Follow `segments` from `index`. Only where the trie forks is there anything to try twice."""
     end = len(segments)
     while index < end:
+        if node.forks:
+            return _walk_fork(node, segments, index, values)
         segment = segments[index]
-        literal, parameter = node.literals.get(segment), node.parameter
-        if literal is not None and (parameter is not None or node.rest):
-            found = _walk(literal, segments, index + 1, list(values))
-            if found is not None:
-                return found
-            literal = None
-        if literal is not None:
-            node = literal
-        # Only a last segment may be empty: that is how a state key of "" is written.
-        elif parameter is not None and (segment or index == end - 1):
-            if node.rest:
-                found = _walk(parameter, segments, index + 1, [*values, segment])
-                return found or _Found(node.rest, (*values, "/".join(segments[index:])))
-            values.append(segment)
-            node = parameter
-        elif node.rest:
-            return _Found(node.rest, (*values, "/".join(segments[index:])))
-        else:
-            return None
         index += 1
-    return _Found(node.endpoints, tuple(values)) if node.endpoints else None
+        child = node.literals.get(segment)
+        if child is None:
+            child = node.parameter
+            # Only a last segment may be empty: that is how a state key of "" is written.
+            if child is None or not (segment or index == end):
+                return _take_rest(node, segments, index - 1, values)
+            values.append(segment)
+        node = child
+    return (node.endpoints, values) if node.endpoints else None
 
 
-def _allowed(endpoints: dict[str, _Endpoint]) -> tuple[str, ...]:
+def _walk_fork(node: _Node, segments: list[str], index: int, values: list[str]) -> _Found | None:
+    segment = segments[index]
+    found = None
+    literal = node.literals.get(segment)
+    if literal is not None:
+        found = _walk(literal, segments, index + 1, values.copy())
+    if found is None and node.parameter is not None and (segment or index == len(segments) - 1):
+        found = _walk(node.parameter, segments, index + 1, [*values, segment])
+    return found or _take_rest(node, segments, index, values)
+
+
+def _take_rest(node: _Node, segments: list[str], index: int, values: list[str]) -> _Found | None:
+    return (node.rest, [*values, "/".join(segments[index:])]) if node.rest else None
+
+
+def _allowed(endpoints: _Endpoints) -> tuple[str, ...]:
     methods = set(endpoints) | {"OPTIONS"}
     if "GET" in methods:
         methods.add("HEAD")
