@@ -1,0 +1,1 @@
+"""What puts load on a server: request bytes, clients, and the generator processes."""

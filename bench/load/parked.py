@@ -1,0 +1,57 @@
+"""Generator of W4: many clients that long-poll and are left alone.
+
+Run by the harness as `python -m bench.load.parked PLAN`. It prints a line when all have their sync token and
+no connection is open, waits for a line, parks everybody, prints a line, and ends at the next line.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+
+import msgspec
+
+from bench.load.chat import JoinedRoom, Poller, sync_all
+from bench.load.child import print_result, read_plan
+from bench.load.epoll import Loop
+
+
+class ParkedPlan(msgspec.Struct):
+    """The clients: one access token (so one device) and one room of its user for each."""
+
+    port: int
+    tokens: list[str]
+    room_ids: list[str]
+
+
+class Phase(msgspec.Struct):
+    """Where the generator is."""
+
+    phase: str
+    clients: int
+
+
+def main() -> None:
+    """Go through the phases."""
+    plan = read_plan(ParkedPlan)
+    loop = Loop(plan.port)
+    pollers = [
+        Poller(loop, token, room_id) for token, room_id in zip(plan.tokens, plan.room_ids, strict=True)
+    ]
+    sync_all(loop, pollers)
+    loop.close_links()
+    print_result(Phase("synced", len(pollers)))
+    sys.stdin.readline()
+    for poller in pollers:
+        poller.park(_ignore)
+    print_result(Phase("parked", len(pollers)))
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        loop.turn(0.1)
+
+
+def _ignore(_room: JoinedRoom, _now: float) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()
