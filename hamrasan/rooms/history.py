@@ -29,11 +29,15 @@ class History:
             ((s.position, parse_json(s.content)["membership"]) for s in memberships),
         )
 
+    async def sight(self, room: Room, user_id: str) -> VisibilityTimeline | None:
+        """Return what `user_id` may see of `room`, None for a reader who sees every event (the common case, and free)."""
+        return None if await self._sees_all(room, user_id) else await self.timeline(room, user_id)
+
     async def visible(self, room: Room, user_id: str, events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
         """Return those of `events` that `user_id` may see."""
-        if not events or await self._sees_all(room, user_id):
+        timeline = await self.sight(room, user_id) if events else None
+        if timeline is None:
             return list(events)
-        timeline = await self.timeline(room, user_id)
         return [event for event in events if timeline.can_see(event.stored.position)]
 
     async def _sees_all(self, room: Room, user_id: str) -> bool:

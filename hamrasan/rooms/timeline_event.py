@@ -6,11 +6,13 @@ Nothing is parsed or serialised again: the content goes out as the bytes that we
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.event import Event
+from hamrasan.protocol.room_versions import RoomVersion
 from hamrasan.storage.ports.rooms import StoredEvent
 
 _CACHED_STRINGS = 16_384
@@ -95,3 +97,18 @@ def parsed_event(stored: StoredEvent, room_id: str) -> Event:
         redacts=envelope.get("redacts"),
         pdu=envelope,
     )
+
+
+def pdu_of(stored: StoredEvent, room_id: str, version: RoomVersion) -> dict[str, Any]:
+    """Return a stored event in the federation format of its room version, put together from its pieces."""
+    pdu: dict[str, Any] = parse_json(stored.envelope)
+    pdu["content"] = parse_json(stored.content)
+    pdu["depth"] = stored.depth
+    pdu["origin_server_ts"] = stored.origin_server_ts
+    pdu["sender"] = stored.sender
+    pdu["type"] = stored.type
+    if stored.type != "m.room.create" or not version.authorization.room_id_is_create_hash:
+        pdu["room_id"] = room_id
+    if stored.state_key is not None:
+        pdu["state_key"] = stored.state_key
+    return pdu

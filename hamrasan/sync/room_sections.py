@@ -14,7 +14,7 @@ from hamrasan.rooms.heroes import heroes
 from hamrasan.rooms.history import History
 from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
-from hamrasan.rooms.timeline_event import TimelineEvent, json_string
+from hamrasan.rooms.timeline_event import TimelineEvent, json_string, pdu_of
 from hamrasan.rooms.tokens import SyncToken, page_token
 from hamrasan.rooms.typing import Typing
 from hamrasan.storage.ports.journal import Position
@@ -306,7 +306,9 @@ class RoomSections:
         """Return events in the form that the client's filter asks for."""
         chosen = request.filter
         if chosen.event_format is EventFormat.FEDERATION:
-            forms = [_federation_form(event, room) for event in events]
+            forms = [
+                {**pdu_of(e.stored, room.id, room.version), "event_id": e.stored.event_id} for e in events
+            ]
             return [orjson.dumps(chosen.apply_event_fields(form)) for form in forms]
         rendered = await self._renderer.render(room, events, request.reader, room_id=False)
         if chosen.keeps_stored_bytes:
@@ -399,18 +401,3 @@ def _unread_part(unread: UnreadState, by_thread: bool) -> bytes:
         b'"unread_notifications":{"notification_count":%d,"highlight_count":%d},"unread_thread_notifications":%b'
         % (unread.notifications, unread.highlights, orjson.dumps(threads))
     )
-
-
-def _federation_form(event: TimelineEvent, room: Room) -> dict[str, Any]:
-    stored = event.stored
-    form = {
-        **parse_json(stored.envelope),
-        "content": event.content,
-        "depth": stored.depth,
-        "type": stored.type,
-    }
-    form |= {"sender": stored.sender, "room_id": room.id, "origin_server_ts": stored.origin_server_ts}
-    form["event_id"] = stored.event_id
-    if stored.state_key is not None:
-        form["state_key"] = stored.state_key
-    return form

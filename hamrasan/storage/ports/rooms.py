@@ -257,6 +257,9 @@ class RoomReader(Protocol):
     async def rooms(self, room_ids: Sequence[str]) -> list[RoomRow]:
         """Return those of the rooms that this store has."""
 
+    async def page(self, after: int, limit: int) -> list[RoomRow]:
+        """Return at most `limit` rooms with numbers above `after`, in the order of numbers."""
+
     async def last_room(self) -> int:
         """Return the highest room number given so far."""
 

@@ -280,6 +280,11 @@ class SqliteRooms:
             rows += map(RoomRow._make, self._database.rows(sql, chunk))
         return rows
 
+    async def page(self, after: int, limit: int) -> list[RoomRow]:
+        """Return at most `limit` rooms with numbers above `after`, in the order of numbers."""
+        sql = "SELECT room, room_id, version, creator FROM rooms WHERE room > ? ORDER BY room LIMIT ?"
+        return [RoomRow._make(row) for row in self._database.rows(sql, (after, limit))]
+
     async def last_room(self) -> int:
         """Return the highest room number given so far."""
         row = self._database.get("SELECT max(room) FROM rooms")
