@@ -9,6 +9,10 @@ from hamrasan.cli.texts import Texts
 from hamrasan.runtime.settings import Problem, SettingsError
 
 
+class CommandFailed(Exception):
+    """A command could not do what it was asked; the text, in the reader's language, says why."""
+
+
 def about_usage(error: click.UsageError, texts: Texts) -> str:
     """Return what is wrong with the command line, and how to see what would be right."""
     command = error.ctx.command_path if error.ctx is not None else "hamrasan"

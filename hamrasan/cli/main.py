@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import click
 
 from hamrasan.cli.commands import Group, language_option
-from hamrasan.cli.complaints import about_settings, about_usage
+from hamrasan.cli.complaints import CommandFailed, about_settings, about_usage
+from hamrasan.cli.serve import serve_command
 from hamrasan.cli.texts import Texts, choose_language
 from hamrasan.cli.version import version_command
 from hamrasan.runtime.settings import SettingsError
@@ -20,17 +21,13 @@ EXIT_INTERRUPTED = 130
 """128 and the number of the signal SIGINT, as shells report it."""
 
 
-class CommandFailed(Exception):
-    """A command could not do what it was asked; the text, in the reader's language, says why."""
-
-
 def build(texts: Texts) -> Group:
     """Return the whole command line in the language of `texts`."""
     return Group(
         "hamrasan",
         texts,
         texts("program.about"),
-        [version_command(texts)],
+        [serve_command(texts), version_command(texts)],
         params=[language_option(texts)],
     )
 

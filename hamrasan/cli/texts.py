@@ -41,6 +41,11 @@ OwnKey = Literal[
     "help.usage",
     "help.value_metavar",
     "program.about",
+    "serve.about",
+    "serve.address",
+    "serve.folder",
+    "serve.in_use",
+    "serve.ready",
     "version.about",
     "version.text",
 ]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import queue
 import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-WAIT_S = 20
+from tests.cli.running_process import WAIT_S, RunningProcess
 
 _SERVER = """
 import asyncio, os, sys
@@ -59,46 +54,6 @@ run_process(
 """
 
 
-class RunningProcess:
-    """A server process, and the words that it prints, line by line."""
-
-    def __init__(self, config: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVER, str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
-
-    def wait_for(self, text: str) -> str:
-        """Return the next line with `text` in it, once it is printed or logged."""
-        while True:
-            line = self._lines.get(timeout=WAIT_S)
-            if text in line:
-                return line
-
-    def end(self) -> int:
-        """Return the exit status once the process has ended."""
-        return self.process.wait(WAIT_S)
-
-    def close(self) -> None:
-        """Leave nothing of the process behind."""
-        self.process.kill()
-        self.process.wait(WAIT_S)
-        self._reader.join(WAIT_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     file = tmp_path / "hamrasan.toml"
@@ -108,7 +63,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def running(config: Path) -> Iterator[RunningProcess]:
-    process = RunningProcess(config)
+    process = RunningProcess("-c", _SERVER, str(config))
     yield process
     process.close()
 
