@@ -122,7 +122,33 @@ class VisibilityTimeline:
             low = self._positions[index] + 1
         return low > last or self._after[end]
 
+    def visible_ranges(self, after: int, upto: int) -> list[tuple[int, int]]:
+        """Return the stretches of (after, upto] that the reader may see, as pairs of the same kind, oldest first."""
+        ranges: list[tuple[int, int]] = []
+        low = after
+        for index in range(bisect_left(self._positions, after + 1), len(self._positions)):
+            position = self._positions[index]
+            if position > upto:
+                break
+            if self._after[index]:
+                _append_range(ranges, low, position - 1)
+            if self._at[index]:
+                _append_range(ranges, position - 1, position)
+            low = position
+        if self._after[bisect_left(self._positions, upto + 1)]:
+            _append_range(ranges, low, upto)
+        return ranges
+
     @property
     def sees_nothing(self) -> bool:
         """Return whether no event at all can be seen, so that the room's history need not be read."""
         return not any(self._after) and not any(self._at)
+
+
+def _append_range(ranges: list[tuple[int, int]], after: int, upto: int) -> None:
+    """Add (after, upto] to `ranges`, joined to the last one where they touch."""
+    if after >= upto:
+        return
+    if ranges and ranges[-1][1] == after:
+        after = ranges.pop()[0]
+    ranges.append((after, upto))

@@ -50,15 +50,21 @@ class RoomAccess:
             return ReadableRoom(room, user_id, room.durable_head, True)
         if self._world_readable(room) and membership != "ban":
             return ReadableRoom(room, user_id, room.durable_head, False)
-        if member is not None and membership in ("leave", "ban") and await self._was_inside(room, user_id):
-            return ReadableRoom(room, user_id, member.position, False)
-        raise forbidden("You are not in this room.")
+        left_at = None if member is None else await self._left_at(room, user_id)
+        if left_at is None:
+            raise forbidden("You are not in this room.")
+        return ReadableRoom(room, user_id, left_at, False)
 
     async def visible_event(
         self, room_id: str, event_id: str, user_id: str
     ) -> tuple[ReadableRoom, TimelineEvent]:
         """Return an event that the user may see; raise `M_NOT_FOUND` for any other, known or not."""
-        readable = await self.readable(room_id, user_id)
+        try:
+            readable = await self.readable(room_id, user_id)
+        except MatrixError as error:
+            if error.status == 403:
+                raise _no_event() from None
+            raise
         stored = await self._registry.events.by_id(event_id)
         if stored is not None and stored.room == readable.room.number and stored.position <= readable.upto:
             visible = await self._history.visible(readable.room, user_id, [TimelineEvent(stored)])
@@ -74,12 +80,12 @@ class RoomAccess:
                 return None
             raise
 
-    async def _was_inside(self, room: Room, user_id: str) -> bool:
+    async def _left_at(self, room: Room, user_id: str) -> Position | None:
+        """Return how far somebody may read who is no longer in the room; None if they never were, or forgot it."""
         rows = [row for row in await self._rooms.memberships(user_id) if row.room_id == room.id]
         if not rows or rows[0].forgotten:
-            return False
-        timeline = await self._history.timeline(room, user_id)
-        return not timeline.sees_nothing
+            return None
+        return await self._history.left_at(room, user_id)
 
     @staticmethod
     def _world_readable(room: Room) -> bool:

@@ -8,6 +8,7 @@ from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, VisibilityTimeline, parse_visibility
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import StateReader
 
 VISIBILITY = "m.room.history_visibility"
@@ -30,7 +31,7 @@ class History:
         )
 
     async def sight(self, room: Room, user_id: str) -> VisibilityTimeline | None:
-        """Return what `user_id` may see of `room`, None for a reader who sees every event (the common case, and free)."""
+        """Return what `user_id` may see of `room`, None for a reader who sees every event (mostly, and free)."""
         return None if await self._sees_all(room, user_id) else await self.timeline(room, user_id)
 
     async def visible(self, room: Room, user_id: str, events: Sequence[TimelineEvent]) -> list[TimelineEvent]:
@@ -39,6 +40,20 @@ class History:
         if timeline is None:
             return list(events)
         return [event for event in events if timeline.can_see(event.stored.position)]
+
+    async def left_at(self, room: Room, user_id: str) -> Position | None:
+        """Return the position of the event that ended the user's last stay in the room, None if there was no stay.
+
+        What came after it (a ban, an invite that was turned down) does not let anybody see more.
+        """
+        ended: Position | None = None
+        inside = False
+        for stored in await self._state.versions(room.number, MEMBER, user_id):
+            joins = parse_json(stored.content)["membership"] == "join"
+            if inside and not joins:
+                ended = stored.position
+            inside = joins
+        return ended
 
     async def _sees_all(self, room: Room, user_id: str) -> bool:
         """Return whether no event needs to be looked at: the user is inside, and the room never hid its history."""

@@ -18,6 +18,7 @@ from hamrasan.protocol.relations import (
     bundled_relations,
     latest_edit,
 )
+from hamrasan.protocol.visibility import VisibilityTimeline
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string, parsed_event
 from hamrasan.runtime.clock import Clock
@@ -28,15 +29,36 @@ MAX_EDITS_EXAMINED = 50
 """Latest edits of an event that are looked at for a valid one: invalid ones are rare, and hostile ones bounded."""
 MAX_BUNDLED_REFERENCES = 50
 """References bundled with an event; `/relations` gives them all."""
+MAX_REPLIES_COUNTED = 1_000
+"""Latest replies of a thread that are looked at for a reader who may not see all of the room."""
 LATEST = 2**62
 """A position after every other."""
 
 
 class Reader(NamedTuple):
-    """Who reads: a user on a device."""
+    """Who reads: a user on a device, and what they do not see of the room that is read."""
 
     user_id: str
     device_id: str
+    sees: VisibilityTimeline | None = None
+    """What the user may see of the room; None: every event."""
+    ignored: frozenset[str] = frozenset()
+    """Users whose messages are not shown."""
+
+    def may_see(self, stored: StoredEvent) -> bool:
+        """Return whether an event that relates to another one is shown to this reader."""
+        return (self.sees is None or self.sees.can_see(stored.position)) and not (
+            stored.sender in self.ignored and stored.state_key is None
+        )
+
+
+class Thread(NamedTuple):
+    """A thread as one reader sees it."""
+
+    replies: int
+    latest: StoredEvent
+    participated: bool
+    """The reader wrote its root or a reply."""
 
 
 class Renderer:
@@ -146,36 +168,60 @@ class Renderer:
         if (event_id, REPLACE) in kinds and stored.redacted_by is None:
             edit = await self._latest_edit(room, stored, reader)
         if (event_id, THREAD) in kinds:
-            thread = await self._thread(room, event_id, reader)
+            thread = await self._thread(room, stored, reader)
         if (event_id, REFERENCE) in kinds:
             found = await self._events.relations(
                 event_id, REFERENCE, None, 0, LATEST, MAX_BUNDLED_REFERENCES, backwards=False
             )
-            references = [child.event_id for child in found if child.room == room.number]
+            references = [
+                child.event_id for child in found if child.room == room.number and reader.may_see(child)
+            ]
         return bundled_relations(edit, thread, references)
 
     async def _latest_edit(self, room: Room, stored: StoredEvent, reader: Reader) -> orjson.Fragment | None:
         found = await self._events.relations(
             stored.event_id, REPLACE, None, 0, LATEST, MAX_EDITS_EXAMINED, backwards=True
         )
-        candidates = {c.event_id: c for c in found if c.room == room.number}
+        candidates = {c.event_id: c for c in found if c.room == room.number and reader.may_see(c)}
         original = parsed_event(stored, room.id)
         edit = latest_edit(original, (parsed_event(c, room.id) for c in candidates.values()))
         if edit is None:
             return None
         return orjson.Fragment(self._plain(room, candidates[edit.event_id]))
 
-    async def _thread(self, room: Room, root: str, reader: Reader) -> ThreadSummary | None:
-        count, latest, participated = await self._events.thread(root, reader.user_id)
-        if latest is None or latest.room != room.number:
+    async def _thread(self, room: Room, root: StoredEvent, reader: Reader) -> ThreadSummary | None:
+        found = await self.thread(room, root, reader)
+        if found is None:
             return None
-        rendered = self._plain(room, latest)
-        if ((latest.event_id, REPLACE)) in await self._events.related_kinds([latest.event_id]):
-            edit = await self._latest_edit(room, latest, reader)
+        rendered = self._plain(room, found.latest)
+        if ((found.latest.event_id, REPLACE)) in await self._events.related_kinds([found.latest.event_id]):
+            edit = await self._latest_edit(room, found.latest, reader)
             if edit is not None:
                 relations = orjson.dumps({REPLACE: edit})
                 rendered = rendered[:-2] + b',"m.relations":' + relations + b"}}"
-        return ThreadSummary(orjson.Fragment(rendered), count, participated)
+        return ThreadSummary(orjson.Fragment(rendered), found.replies, found.participated)
+
+    async def thread(self, room: Room, root: StoredEvent, reader: Reader) -> Thread | None:
+        """Return the thread that begins at `root` as `reader` sees it; None if they see no reply."""
+        senders = [row for row in await self._events.thread(root.event_id) if row.room == room.number]
+        participated = root.sender == reader.user_id or any(row.sender == reader.user_id for row in senders)
+        if reader.sees is not None:
+            return await self._visible_thread(room, root, reader, participated)
+        shown = [row for row in senders if row.sender not in reader.ignored]
+        if not shown:
+            return None
+        latest = await self._events.by_positions([max(row.latest for row in shown)])
+        return Thread(sum(row.replies for row in shown), latest[0], participated)
+
+    async def _visible_thread(
+        self, room: Room, root: StoredEvent, reader: Reader, participated: bool
+    ) -> Thread | None:
+        """Count reply by reply, for who may see some of them only."""
+        found = await self._events.relations(
+            root.event_id, THREAD, None, 0, LATEST, MAX_REPLIES_COUNTED, backwards=True
+        )
+        shown = [reply for reply in found if reply.room == room.number and reader.may_see(reply)]
+        return Thread(len(shown), shown[0], participated) if shown else None
 
     def _plain(self, room: Room, stored: StoredEvent) -> bytes:
         """Return the client form with the least `unsigned`, for events inside others."""

@@ -184,6 +184,16 @@ class ThreadRow(NamedTuple):
     replies: int
 
 
+class ThreadSender(NamedTuple):
+    """What one user has replied in a thread."""
+
+    room: int
+    sender: str
+    replies: int
+    latest: Position
+    """Position of the user's last reply."""
+
+
 class EventReader(Protocol):
     """Reads events. Lists are in the order of `position` unless said otherwise."""
 
@@ -229,8 +239,8 @@ class EventReader(Protocol):
     async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""
 
-    async def thread(self, root: str, user_id: str) -> tuple[int, StoredEvent | None, bool]:
-        """Return of a thread: how many replies, the latest, and whether `user_id` wrote the root or a reply."""
+    async def thread(self, root: str) -> list[ThreadSender]:
+        """Return who replied in the thread of `root`, redacted replies left out."""
 
 
 class StateReader(Protocol):
@@ -243,6 +253,9 @@ class StateReader(Protocol):
         self, room: int, position: Position, keys: Sequence[StateKey] | None = None, *, members: bool = True
     ) -> list[StoredEvent]:
         """Return the state events as they were at `position`: all, all but memberships, or those of `keys`."""
+
+    async def members_at(self, room: int, position: Position) -> list[StoredEvent]:
+        """Return the memberships as they were at `position`."""
 
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
         """Return every event that was ever the state under one key, the oldest first."""

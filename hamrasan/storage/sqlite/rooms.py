@@ -8,7 +8,7 @@ from typing import Any
 from hamrasan.protocol.event import StateKey
 from hamrasan.storage.ports import rooms as port
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent, ThreadRow
+from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent, ThreadRow, ThreadSender
 from hamrasan.storage.sqlite.database import Database, Row
 
 STATEMENTS: dict[type, str] = {
@@ -46,6 +46,14 @@ _EVENT = (
     " e.replaces, e.flags, e.relates_to, e.rel_type, e.txn_device, e.txn_id, e.redacted_by"
 )
 _SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
+_AT_LATEST = (
+    "JOIN state_versions s ON s.event_position = e.position JOIN (SELECT room, type, state_key,"
+    " max(position) AS position FROM state_versions WHERE room = ? AND position <= ?"
+)
+_AT_GROUP = (
+    " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
+    " AND s.position = v.position ORDER BY e.position"
+)
 _MEMBERSHIP = (
     "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
     " FROM memberships m JOIN rooms r ON r.room = m.room "
@@ -191,19 +199,15 @@ class SqliteEvents:
             kinds.update((row[0], row[1]) for row in self._database.rows(sql, chunk))
         return kinds
 
-    async def thread(self, root: str, user_id: str) -> tuple[int, StoredEvent | None, bool]:
-        """Return of a thread: how many replies, the latest, and whether `user_id` wrote the root or a reply."""
-        counted = self._database.get(
-            "SELECT count(*), coalesce(max(sender = ?), 0) FROM events"
-            " WHERE relates_to = ? AND rel_type = 'm.thread' AND redacted_by IS NULL",
-            (user_id, root),
+    async def thread(self, root: str) -> list[ThreadSender]:
+        """Return who replied in the thread of `root`."""
+        # In a reader thread: the longest threads have tens of thousands of replies.
+        rows = await self._database.scan(
+            "SELECT room, sender, count(*), max(position) FROM events"
+            " WHERE relates_to = ? AND rel_type = 'm.thread' AND redacted_by IS NULL GROUP BY room, sender",
+            (root,),
         )
-        count, participated = counted or (0, 0)
-        latest = await self.relations(root, "m.thread", None, 0, 2**62, 1, backwards=True)
-        if not participated:
-            sql = "SELECT 1 FROM events WHERE event_id = ? AND sender = ?"
-            participated = self._database.get(sql, (root, user_id)) is not None
-        return count, latest[0] if latest else None, bool(participated)
+        return [ThreadSender._make(row) for row in rows]
 
 
 class SqliteState:
@@ -222,20 +226,16 @@ class SqliteState:
         """Return the state events as they were at `position`."""
         if keys is not None:
             return self._at_keys(room, position, keys)
-        latest = (
-            "JOIN state_versions s ON s.event_position = e.position JOIN (SELECT room, type, state_key,"
-            " max(position) AS position FROM state_versions WHERE room = ? AND position <= ?"
-        )
-        group = (
-            " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
-            " AND s.position = v.position ORDER BY e.position"
-        )
         if members:
-            return _events(await self._database.scan(_SELECT_EVENT + latest + group, (room, position)))
+            return _events(
+                await self._database.scan(_SELECT_EVENT + _AT_LATEST + _AT_GROUP, (room, position))
+            )
         # Two ranges around the memberships, so that a large room's are not even read.
         events: list[StoredEvent] = []
         for side in (" AND type < 'm.room.member'", " AND type > 'm.room.member'"):
-            events += _events(self._database.rows(_SELECT_EVENT + latest + side + group, (room, position)))
+            events += _events(
+                self._database.rows(_SELECT_EVENT + _AT_LATEST + side + _AT_GROUP, (room, position))
+            )
         return sorted(events)
 
     def _at_keys(self, room: int, position: Position, keys: Sequence[StateKey]) -> list[StoredEvent]:
@@ -245,6 +245,13 @@ class SqliteState:
         )
         rows = (self._database.get(sql, (room, type, key, position)) for type, key in keys)
         return _events(row for row in rows if row is not None)
+
+    async def members_at(self, room: int, position: Position) -> list[StoredEvent]:
+        """Return the memberships as they were at `position`."""
+        only = " AND type = 'm.room.member'"
+        return _events(
+            await self._database.scan(_SELECT_EVENT + _AT_LATEST + only + _AT_GROUP, (room, position))
+        )
 
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
         """Return every event that was ever the state under one key, the oldest first."""
