@@ -17,7 +17,7 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.see_presence import SeePresence
-from hamrasan.http.api.routes import CLIENT_ROUTES
+from hamrasan.http.api.routes import ROUTES
 from hamrasan.http.edge import Edge
 from hamrasan.http.rate_limit import RateLimiter
 from hamrasan.http.services import Services
@@ -183,7 +183,7 @@ async def start_server(
         on_limited=lambda limit: metrics.limited.labels(limit).inc(),
     )
     edge = Edge(
-        CLIENT_ROUTES,
+        ROUTES,
         services,
         authenticate=services.authenticator.authenticate,
         limiter=limiter,

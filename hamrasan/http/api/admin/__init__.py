@@ -1,0 +1,1 @@
+"""The administrators' API: what operators and their programs may do."""

@@ -1,0 +1,82 @@
+"""Login (client-server API, "Login")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hamrasan.accounts.user_identifier import parse_identifier
+from hamrasan.flows.open_session import OpenedSession, WantedDevice
+from hamrasan.http.request import Request
+from hamrasan.http.response import Response, ok
+from hamrasan.http.route import Auth, Body, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.protocol.errors import MatrixError, missing_param
+
+PASSWORD = "m.login.password"
+TOKEN = "m.login.token"
+
+FLOWS = {"flows": [{"type": PASSWORD}, {"type": TOKEN, "get_login_token": True}]}
+
+
+class LoginBody(msgspec.Struct):
+    """The body of `POST /login`."""
+
+    type: str
+    identifier: Any = None
+    user: Any = None
+    medium: Any = None
+    address: Any = None
+    password: str | None = None
+    token: str | None = None
+    device_id: str | None = None
+    initial_device_display_name: str | None = None
+    refresh_token: bool = False
+
+    def named(self) -> dict[str, Any]:
+        """Return the members that may name a user."""
+        members = {
+            "identifier": self.identifier,
+            "user": self.user,
+            "medium": self.medium,
+            "address": self.address,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+
+async def get_flows(_request: Request, _services: Services) -> Response:
+    """List the ways to log in."""
+    return ok(FLOWS)
+
+
+async def log_in(request: Request, services: Services) -> Response:
+    """Log somebody in with a password or a login token."""
+    body = request.decode(LoginBody)
+    session = await _open(body, services, request.client_address)
+    answer = {**session.answer(), "home_server": services.settings.server_name}
+    if services.settings.public_url is not None:
+        answer["well_known"] = {"m.homeserver": {"base_url": services.settings.public_url}}
+    return ok(answer)
+
+
+async def _open(body: LoginBody, services: Services, address: str) -> OpenedSession:
+    wanted = WantedDevice(body.device_id, body.initial_device_display_name, body.refresh_token)
+    if body.type == PASSWORD:
+        typed = parse_identifier(body.named())
+        if body.password is None:
+            raise missing_param("password")
+        return await services.login.with_password(typed, body.password, wanted, address)
+    if body.type == TOKEN:
+        if body.token is None:
+            raise missing_param("token")
+        return await services.login.with_token(body.token, wanted, address)
+    raise MatrixError(400, "M_UNKNOWN", "This server does not know this type of login.")
+
+
+_LOGIN = "/_matrix/client/v3/login"
+
+ROUTES = [
+    Route("GET", _LOGIN, get_flows, "getLoginFlows", Auth.NONE),
+    Route("POST", _LOGIN, log_in, "login", Auth.NONE, RateClass.LOGIN, Body.JSON_OBJECT),
+]

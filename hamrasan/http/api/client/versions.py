@@ -1,0 +1,22 @@
+"""Versions of the specification (client-server API, "API Versions")."""
+
+from __future__ import annotations
+
+from hamrasan.http.request import Request
+from hamrasan.http.response import Response, ok
+from hamrasan.http.route import Auth, Route
+from hamrasan.http.services import Services
+
+VERSIONS = [f"v1.{minor}" for minor in range(1, 20)]
+"""Everything from the first version with today's addresses (`/v3`) to the one that this server was written from."""
+
+UNSTABLE_FEATURES: dict[str, bool] = {}
+"""What is served before the specification has it, by the name that clients look for."""
+
+
+async def get_versions(_request: Request, _services: Services) -> Response:
+    """List the versions of the specification, the same for everybody."""
+    return ok({"versions": VERSIONS, "unstable_features": UNSTABLE_FEATURES})
+
+
+ROUTES = [Route("GET", "/_matrix/client/versions", get_versions, "getVersions", Auth.NONE)]
