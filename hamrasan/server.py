@@ -19,6 +19,7 @@ from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_ide
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.http.api.routes import ROUTES
 from hamrasan.http.edge import Edge
+from hamrasan.http.last_seen import notes_devices
 from hamrasan.http.rate_limit import RateLimiter
 from hamrasan.http.services import Services
 from hamrasan.rooms.access import RoomAccess
@@ -186,6 +187,7 @@ async def start_server(
         ROUTES,
         services,
         authenticate=services.authenticator.authenticate,
+        see=notes_devices(services.devices),
         limiter=limiter,
         clock=clock,
     )

@@ -81,15 +81,16 @@ class Devices:
         now = self._clock.now_ms()
         return NewDevice(user_id, device_id, display_name, now, now if address else None, address)
 
+    def is_due(self, token_id: int) -> bool:
+        """Tell whether it is time to note that the device of an access token was seen; asked for every request."""
+        return self._next_writing.get(token_id, 0.0) <= self._clock.monotonic()
+
     def saw(self, token_id: int, user_id: str, device_id: str, address: str) -> None:
-        """Note that the device made a request from `address`; called for every request, writes now and then."""
-        now = self._clock.monotonic()
-        if self._next_writing.get(token_id, 0.0) > now:
-            return
+        """Note that the device made a request from `address`."""
         self._next_writing.pop(token_id, None)
         if len(self._next_writing) >= MAX_REMEMBERED:
             del self._next_writing[next(iter(self._next_writing))]
-        self._next_writing[token_id] = now + LAST_SEEN_INTERVAL_S
+        self._next_writing[token_id] = self._clock.monotonic() + LAST_SEEN_INTERVAL_S
         seen = SeeDevice(self._clock.now_ms(), address, user_id, device_id)
         with suppress(MatrixError):  # too much waits to be written, or the server is stopping
             self._journal.submit(Batch([seen])).add_done_callback(_ignore_failure)

@@ -12,7 +12,7 @@ from typing import Any
 from hamrasan.http.addresses import TrustedProxies
 from hamrasan.http.connection import HttpConnection
 from hamrasan.http.engine import Engine, Observe
-from hamrasan.http.gate import Authenticate, Authenticator, Gate, Identify
+from hamrasan.http.gate import Authenticate, Authenticator, Gate, Identify, See
 from hamrasan.http.heads import CLOSE, head_for
 from hamrasan.http.limits import MAX_CONNECTIONS, SLICE, TICK_SECONDS
 from hamrasan.http.rate_limit import RateLimiter
@@ -45,8 +45,8 @@ class Edge:
     """Serves `routes` on any number of listeners; made inside a running event loop.
 
     `services` is handed to every handler. `authenticate` turns an access token into a requester, `authenticators` serve
-    the other kinds of `Auth`, `identify` lets application services speak for their users. `observe` hears of each
-    answer. `clock` is the machine's unless a test has its own.
+    the other kinds of `Auth`, `identify` lets application services speak for their users. `see` is told who
+    made each request. `observe` hears of each answer. `clock` is the machine's unless a test has its own.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Edge:
         authenticate: Authenticate | None = None,
         identify: Identify | None = None,
         authenticators: Mapping[Auth, Authenticator] | None = None,
+        see: See | None = None,
         limiter: RateLimiter | None = None,
         observe: Observe = _unobserved,
         clock: Clock | None = None,
@@ -67,7 +68,11 @@ class Edge:
         clock = clock or SystemClock()
         rows = tuple(routes)
         gate = Gate(
-            limiter or RateLimiter(clock.monotonic, enabled=False), authenticate, identify, authenticators
+            limiter or RateLimiter(clock.monotonic, enabled=False),
+            authenticate,
+            identify,
+            authenticators,
+            see,
         )
         for route in rows:
             if not gate.can_admit(route):

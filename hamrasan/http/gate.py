@@ -14,6 +14,8 @@ Authenticate = Callable[[str], Awaitable[Any]]
 """From an access token to a `Requester`; raises M_UNKNOWN_TOKEN and the like. May end without waiting."""
 Identify = Callable[[Any, Request], Awaitable[Any]]
 """From a requester and a query with `user_id` to the requester that is meant (application services only)."""
+See = Callable[[Any, Request], None]
+"""Told of each request and its requester, once they are admitted."""
 Authenticator = Callable[[Request], Awaitable[Any]]
 """From a request to its requester, for an `Auth` that access tokens do not serve."""
 
@@ -29,8 +31,10 @@ class Gate:
         authenticate: Authenticate | None = None,
         identify: Identify | None = None,
         authenticators: Mapping[Auth, Authenticator] | None = None,
+        see: See | None = None,
     ) -> None:
         self._limiter = limiter
+        self._see = see
         self._authenticate = authenticate
         self._identify = identify
         self._authenticators = dict(authenticators or {})
@@ -72,6 +76,8 @@ class Gate:
                 request.requester = user
                 if user.is_rate_limited:
                     limiter.charge_user(route.limit, user.user_id)
+                if self._see is not None:
+                    self._see(user, request)
                 return
             if auth is not _OPTIONAL:
                 raise MatrixError(401, "M_MISSING_TOKEN", "This request needs an access token.")
