@@ -87,6 +87,7 @@ class Running:
         self._settings = settings
         self._started = threading.Event()
         self._failure: BaseException | None = None
+        self._people: list[Person] = []
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._thread.start()
         if not self._started.wait(30):
@@ -119,6 +120,8 @@ class Running:
 
     def stop(self) -> None:
         """Stop the server and wait until its files are closed."""
+        for person in self._people:
+            person.http.close()
         self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(30)
 
@@ -143,7 +146,7 @@ class Running:
                 },
             )
         who = answered(answer)
-        return Person(self.url, who["user_id"], who["device_id"], who["access_token"])
+        return self._met(who)
 
     def log_in(self, who: Person, **body: Any) -> Person:
         """Log somebody in on one more device."""
@@ -151,7 +154,13 @@ class Running:
         wanted = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD, **body}
         with self.anonymous() as http:
             answer = answered(http.post("/_matrix/client/v3/login", json=wanted))
-        return Person(self.url, answer["user_id"], answer["device_id"], answer["access_token"])
+        return self._met(answer)
+
+    def _met(self, session: Any) -> Person:
+        """Return the person who has this session; the connection is closed when the server stops."""
+        person = Person(self.url, session["user_id"], session["device_id"], session["access_token"])
+        self._people.append(person)
+        return person
 
 
 def answered(response: httpx.Response) -> Any:
