@@ -73,7 +73,7 @@ class HttpConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[Answer] | asyncio.Task[int] | None = None
         self._parked: Parked | None = None
-        self._receiving_since = 0.0
+        self._receiving_since = NEVER
         self._write_paused = False
         self._writable: asyncio.Future[None] | None = None
         self._unsent = _UNKNOWN_SIZE
@@ -233,7 +233,7 @@ class HttpConnection(asyncio.Protocol):
         """The handler is slower than the client."""
         if self._transport is not None:
             self._transport.pause_reading()
-            self._receiving_since = 0.0
+            self._receiving_since = NEVER
             self._engine.wheel.set(self, NEVER)
 
     def resume_body(self) -> None:
@@ -325,7 +325,7 @@ class HttpConnection(asyncio.Protocol):
         if not sink.partial:
             wheel.set(self, NEVER)
             return
-        if not self._receiving_since:
+        if self._receiving_since == NEVER:
             self._receiving_since = now
         if sink.current is None:
             wheel.set(self, self._receiving_since + HEAD_SECONDS)
@@ -457,7 +457,7 @@ class HttpConnection(asyncio.Protocol):
     def _finish(self, exchange: Exchange, status: int, keep: bool) -> None:
         engine = self._engine
         self._exchange = None
-        self._receiving_since = 0.0
+        self._receiving_since = NEVER
         now = engine.now()
         engine.observe(exchange.operation, status, None if exchange.parked else now - exchange.started)
         if engine.debug:

@@ -11,11 +11,9 @@ from hamrasan.protocol.errors import invalid_param, missing_param
 MAX_INTEGER = 2**53 - 1
 """The largest integer of canonical JSON; a larger one in a query means nothing to us."""
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_BYTE_OF = {
-    (high + low).encode(): bytes([int(high + low, 16)])
-    for high in "0123456789abcdefABCDEF"
-    for low in "0123456789abcdefABCDEF"
-}
+_HEX = "0123456789abcdefABCDEF"
+_BYTE_OF = {(high + low).encode(): bytes([int(high + low, 16)]) for high in _HEX for low in _HEX}
+_ASCII_OF = {high + low: chr(int(high + low, 16)) for high in "01234567" for low in _HEX}
 
 
 def percent_decode(text: str) -> str:
@@ -23,11 +21,20 @@ def percent_decode(text: str) -> str:
 
     Raises M_INVALID_PARAM for an incomplete escape or one that does not give UTF-8.
     """
-    first, *rest = text.encode().split(b"%")
-    if not rest:
+    pieces = text.split("%")
+    if len(pieces) == 1:
         return text
     try:
-        return (first + b"".join([_BYTE_OF[part[:2]] + part[2:] for part in rest])).decode()
+        # Nearly all escapes stand for ASCII (`!` and `:` in ids), and need no bytes.
+        return pieces[0] + "".join([_ASCII_OF[piece[:2]] + piece[2:] for piece in pieces[1:]])
+    except KeyError:
+        return _decode_bytes(text)
+
+
+def _decode_bytes(text: str) -> str:
+    first, *rest = text.encode().split(b"%")
+    try:
+        return (first + b"".join([_BYTE_OF[piece[:2]] + piece[2:] for piece in rest])).decode()
     except (KeyError, UnicodeDecodeError):
         raise invalid_param(
             "The address contains a percent-escape that is incomplete or not UTF-8."

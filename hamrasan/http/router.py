@@ -126,8 +126,6 @@ class Router:
 
     def _find(self, path: str) -> _Found | None:
         segments = path.split("/")
-        if "%" in path:
-            segments = [percent_decode(segment) if "%" in segment else segment for segment in segments]
         # A path begins with a slash, so the first piece is empty; anything else is not a path ("*", "host:port").
         if segments[0] or len(segments) < 2:
             return None
@@ -144,17 +142,21 @@ def _walk(node: _Node, segments: list[str], index: int, values: list[str]) -> _F
         index += 1
         child = node.literals.get(segment)
         if child is None:
-            child = node.parameter
-            # Only a last segment may be empty: that is how a state key of "" is written.
-            if child is None or not (segment or index == end):
-                return _take_rest(node, segments, index - 1, values)
-            values.append(segment)
+            if "%" in segment:
+                segment = percent_decode(segment)
+                child = node.literals.get(segment)
+            if child is None:
+                child = node.parameter
+                # Only a last segment may be empty: that is how a state key of "" is written.
+                if child is None or not (segment or index == end):
+                    return _take_rest(node, segments, index - 1, values)
+                values.append(segment)
         node = child
     return (node.endpoints, values) if node.endpoints else None
 
 
 def _walk_fork(node: _Node, segments: list[str], index: int, values: list[str]) -> _Found | None:
-    segment = segments[index]
+    segment = percent_decode(segments[index])
     found = None
     literal = node.literals.get(segment)
     if literal is not None:
@@ -165,7 +167,9 @@ def _walk_fork(node: _Node, segments: list[str], index: int, values: list[str]) 
 
 
 def _take_rest(node: _Node, segments: list[str], index: int, values: list[str]) -> _Found | None:
-    return (node.rest, [*values, "/".join(segments[index:])]) if node.rest else None
+    if not node.rest:
+        return None
+    return node.rest, [*values, "/".join(percent_decode(segment) for segment in segments[index:])]
 
 
 def _allowed(endpoints: _Endpoints) -> tuple[str, ...]:
