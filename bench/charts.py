@@ -33,10 +33,10 @@ def write_charts(run: Run, directory: Path) -> list[Path]:
     for metric in METRICS:
         if metric.key not in CHARTS:
             continue
-        curves: dict[str, list[tuple[float, float]]] = {}
+        curves: dict[str, list[tuple[float, float]]] = {name: [] for name in run.servers}
         for (key, axis, server), figure in figures.items():
             if key == metric.key and axis is not None and 0 < figure.middle < math.inf:
-                curves.setdefault(server, []).append((axis, figure.middle))
+                curves[server].append((axis, figure.middle))
         if not any(len(points) > 1 for points in curves.values()):
             continue
         directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,10 @@ class Scale:
 
 
 def draw(metric: Metric, curves: Mapping[str, Points]) -> str:
-    """Return one chart. `curves` has the points of each server, smallest first, all above zero."""
+    """Return one chart. `curves` has the points of each server, smallest first, all above zero.
+
+    A server without points keeps its colour for itself, so that colours mean the same in all charts.
+    """
     across = Scale.over([x for points in curves.values() for x, _ in points], LEFT, WIDTH - RIGHT)
     up = Scale.over([y for points in curves.values() for _, y in points], HEIGHT - BOTTOM, TOP)
     title = f"{metric.title} ({metric.unit})"
@@ -86,7 +89,10 @@ def draw(metric: Metric, curves: Mapping[str, Points]) -> str:
         f"{escape(metric.axis or '')}</text>",
     ]
     for number, (name, points) in enumerate(curves.items()):
-        parts += _curve(name, [(across.at(x), up.at(y)) for x, y in points], COLOURS[number % len(COLOURS)])
+        if points:
+            parts += _curve(
+                name, [(across.at(x), up.at(y)) for x, y in points], COLOURS[number % len(COLOURS)]
+            )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

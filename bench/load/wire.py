@@ -63,57 +63,70 @@ class ResponseReader:
     the square of that.
     """
 
-    __slots__ = ("_missing", "_parts", "_size")
+    __slots__ = ("_chunked", "_missing", "_parts", "_size", "_tail")
+
+    _parts: list[bytes]
+    _size: int
+    _missing: int
+    _chunked: bool
+    _tail: bytes
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._missing = 0
+        self._reset()
 
     def feed(self, data: bytes) -> Response | None:
         """Take bytes as they came; return the response once it is whole. Raises `BenchError` on nonsense."""
         if self._parts:
-            self._parts.append(data)
-            self._size += len(data)
-            self._missing -= len(data)
-            if self._missing > 0 or (self._missing < 0 and not data.endswith(_LAST_CHUNK)):
-                self._check_size()
+            if not self._may_be_whole(data):
                 return None
             data = b"".join(self._parts)
-        response, self._missing = _parse(data)
+        response = self._parse(data)
         if response is not None:
-            self._parts.clear()
-            self._size = 0
+            if self._parts or self._chunked:
+                self._reset()
         elif not self._parts:
             self._parts.append(data)
             self._size = len(data)
+            self._tail = data[-len(_LAST_CHUNK) :]
         return response
 
-    def _check_size(self) -> None:
+    def _reset(self) -> None:
+        self._parts = []
+        self._size = 0
+        self._missing = 0
+        self._chunked = False
+        self._tail = b""
+
+    def _may_be_whole(self, data: bytes) -> bool:
+        self._parts.append(data)
+        self._size += len(data)
         if self._size > MAX_RESPONSE_BYTES:
             raise BenchError("a response of more than half a gigabyte")
+        self._missing -= len(data)
+        self._tail = (self._tail + data)[-len(_LAST_CHUNK) :]
+        return self._missing <= 0 and (not self._chunked or self._tail == _LAST_CHUNK)
 
-
-def _parse(data: bytes) -> tuple[Response | None, int]:
-    """Return the response that `data` holds, or None and how many bytes it lacks (0 while unknown)."""
-    head_end = data.find(b"\r\n\r\n")
-    if head_end < 0:
-        return None, 0
-    head = data[: head_end + 2]
-    body_start = head_end + 4
-    length = _LENGTH.search(head)
-    if length is not None:
-        body_end = body_start + int(length[1])
-        if len(data) < body_end:
-            return None, body_end - len(data)
-        body: bytes | None = data[body_start:body_end]
-    elif _CHUNKED.search(head) is not None:
-        body = _read_chunks(data, body_start)
-    else:
-        raise BenchError(f"a response without a length: {head[:200]!r}")
-    if body is None:
-        return None, 0
-    return Response(int(head[9:12]), body, _CLOSE.search(head) is not None), 0
+    def _parse(self, data: bytes) -> Response | None:
+        head_end = data.find(b"\r\n\r\n")
+        if head_end < 0:
+            return None
+        head = data[: head_end + 2]
+        body_start = head_end + 4
+        length = _LENGTH.search(head)
+        if length is not None:
+            body_end = body_start + int(length[1])
+            if len(data) < body_end:
+                self._missing = body_end - len(data)
+                return None
+            body: bytes | None = data[body_start:body_end]
+        elif _CHUNKED.search(head) is not None:
+            self._chunked = True
+            body = _read_chunks(data, body_start)
+        else:
+            raise BenchError(f"a response without a length: {head[:200]!r}")
+        if body is None:
+            return None
+        return Response(int(head[9:12]), body, _CLOSE.search(head) is not None)
 
 
 def _read_chunks(data: bytes, position: int) -> bytes | None:
