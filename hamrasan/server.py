@@ -37,6 +37,7 @@ from hamrasan.storage.sqlite.store import Store, open_store
 from hamrasan.sync.composer import SyncComposer
 from hamrasan.sync.notifier import Notifier
 from hamrasan.sync.room_sections import RoomSections
+from hamrasan.sync.shared_chunks import SharedChunks
 from hamrasan.sync.unread import UnreadCounter
 
 EPOCH_LETTERS = 8
@@ -75,7 +76,15 @@ def build_services(
     presence.on_change(lambda state: notifier.presence_changed(state.user_id))
     unread = UnreadCounter(store.events, store.state, store.receipts, push_rules, ignored)
     sections = RoomSections(
-        store.events, store.state, store.receipts, renderer, history, typing, unread, ignored
+        store.events,
+        store.state,
+        store.receipts,
+        renderer,
+        history,
+        typing,
+        unread,
+        ignored,
+        SharedChunks(renderer, clock),
     )
     composer = SyncComposer(
         notifier,

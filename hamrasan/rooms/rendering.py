@@ -96,6 +96,25 @@ class Renderer:
             rendered.append(b'%b%b,"unsigned":{%b}}' % (event.body, suffix, unsigned))
         return rendered
 
+    @staticmethod
+    def is_plain(room: Room, event: TimelineEvent) -> bool:
+        """Return whether the event looks the same to every member who did not send it."""
+        stored = event.stored
+        return (
+            not stored.replaces
+            and stored.redacted_by is None
+            and stored.position > room.tail_start
+            and stored.event_id not in room.related
+        )
+
+    @staticmethod
+    def plain(event: TimelineEvent, now_ms: int) -> bytes:
+        """Return the client form of a plain event, without `room_id`, for somebody who was in the room at it."""
+        return b'%b,"unsigned":{"age":%d,"membership":"join"}}' % (
+            event.body,
+            now_ms - event.stored.origin_server_ts,
+        )
+
     async def render_one(self, room: Room, event: TimelineEvent, reader: Reader) -> bytes:
         """Return the client form of one event."""
         return (await self.render(room, [event], reader))[0]

@@ -204,6 +204,18 @@ class Room:
             if stored.txn_id is not None and stored.txn_device is not None:
                 self.transactions.pop((stored.sender, stored.txn_device, stored.txn_id), None)
 
+    def tail_between(self, after: Position, upto: Position) -> list[TimelineEvent]:
+        """Return the events of the tail with after < position <= upto, the oldest first."""
+        found: list[TimelineEvent] = []
+        for event in reversed(self.tail):
+            position = event.stored.position
+            if position <= after:
+                break
+            if position <= upto:
+                found.append(event)
+        found.reverse()
+        return found
+
     def redacted(self, redacted: StoredEvent) -> None:
         """Show an event in its redacted form from now on; `redacted` is that form."""
         for index, event in enumerate(self.tail):

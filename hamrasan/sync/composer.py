@@ -77,6 +77,8 @@ class SyncComposer:
 
     async def compose(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the body of the answer, None if nothing has changed for this client."""
+        if request.since is not None and not request.full_state and not self._concerns(request, stream):
+            return None
         now = self.token()
         parts: list[bytes] = []
         rooms = await self._rooms(request, stream, now.position)
@@ -91,6 +93,13 @@ class SyncComposer:
         if not parts and request.since is not None and not request.full_state:
             return None
         return self._body(now, parts)
+
+    def _concerns(self, request: SyncRequest, stream: UserStream) -> bool:
+        """Return whether anything that the client may see has changed: a look at some integers per room."""
+        after, typing = request.after, request.typing
+        if stream.latest > after or self._presence.serial > request.presence:
+            return True
+        return any(room.latest > after or room.typing > typing for room in stream.joined.values())
 
     def nothing_new(self, token: SyncToken) -> bytes:
         """Return the answer to a client that has waited for its time."""
@@ -117,7 +126,7 @@ class SyncComposer:
         data: Mapping[str, list[AccountDataRow]],
         upto: Position,
     ) -> list[bytes]:
-        after, typing = request.after, 0 if request.since is None else request.since.typing
+        after, typing = request.after, request.typing
         everything = request.since is None or request.full_state
         chosen = request.filter.room
         written = []
@@ -207,7 +216,7 @@ class SyncComposer:
         return await self._account_data.changed_since(stream.user_id, request.after, upto)
 
     def _presence_events(self, request: SyncRequest, stream: UserStream) -> list[bytes]:
-        since = 0 if request.since is None else request.since.presence
+        since = request.presence
         if self._presence.serial <= since or request.filter.presence.matches_nothing:
             return []
         now = self._clock.now_ms()

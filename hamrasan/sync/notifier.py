@@ -35,6 +35,9 @@ MAX_PRESENCE_WATCHERS = 50
 MAX_SENT_MEMBERS = 2_000
 """Members per device that are remembered as sent (lazy loading); beyond it some are sent again."""
 
+COUNTING_TYPES = ("m.push_rules", "m.ignored_user_list")
+"""Account data that changes what counts as unread."""
+
 
 class Waiter(Protocol):
     """A parked request."""
@@ -208,7 +211,7 @@ class Notifier:
                 elif isinstance(item, ReceiptChanged):
                     self._receipt_changed(item)
                 elif isinstance(item, AccountDataChanged):
-                    self._own_change(item.user_id, item.position)
+                    self._account_data_changed(item)
                 elif isinstance(item, EventRedacted):
                     self._event_redacted(item)
                 elif isinstance(item, RoomForgotten):
@@ -257,11 +260,14 @@ class Notifier:
         elif stream is not None:
             self._wake([stream])
 
-    def _own_change(self, user_id: str, position: Position) -> None:
-        stream = self._streams.get(user_id)
-        if stream is not None:
-            stream.latest = position
-            self._wake([stream])
+    def _account_data_changed(self, item: AccountDataChanged) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is None:
+            return
+        stream.latest = item.position
+        if item.type in COUNTING_TYPES:
+            stream.unread.clear()
+        self._wake([stream])
 
     def _event_redacted(self, item: EventRedacted) -> None:
         activity = self._activity.get(item.room_id)

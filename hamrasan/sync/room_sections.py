@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow, StateReader
 from hamrasan.storage.ports.user_data import AccountDataRow, ReceiptReader, ReceiptRow
 from hamrasan.sync.notifier import MAX_SENT_MEMBERS, UserStream
+from hamrasan.sync.shared_chunks import SharedChunks
 from hamrasan.sync.unread import IgnoredBy, UnreadCounter, UnreadState
 
 DEFAULT_TIMELINE = 10
@@ -43,10 +44,28 @@ class SyncRequest:
     full_state: bool
     state_after: bool
 
+    after: Position = field(init=False)
+    """The position from which on the client knows nothing."""
+    typing: int = field(init=False)
+    """The serial of the last typing change that the client knows."""
+    presence: int = field(init=False)
+    """The serial of the last presence change that the client knows."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "after", 0 if self.since is None else self.since.position)
+        object.__setattr__(self, "typing", 0 if self.since is None else self.since.typing)
+        object.__setattr__(self, "presence", 0 if self.since is None else self.since.presence)
+
     @property
-    def after(self) -> Position:
-        """The position from which on the client knows nothing."""
-        return 0 if self.since is None else self.since.position
+    def takes_shared_chunks(self) -> bool:
+        """Whether the client wants timelines as they are, from its token on."""
+        chosen = self.filter
+        return not self.full_state and chosen.room.timeline.matches_everything and chosen.keeps_stored_bytes
+
+    @property
+    def empty_state(self) -> bytes:
+        """The member of a room's section that says that no state changed beside the timeline."""
+        return b'"state_after":{"events":[]}' if self.state_after else b'"state":{"events":[]}'
 
 
 @dataclass(slots=True)
@@ -70,7 +89,9 @@ class RoomSections:
         typing: Typing,
         unread: UnreadCounter,
         ignored: IgnoredBy,
+        chunks: SharedChunks,
     ) -> None:
+        self._chunks = chunks
         self._events = events
         self._state = state
         self._receipts = receipts
@@ -90,6 +111,10 @@ class RoomSections:
     ) -> bytes | None:
         """Return the object under `rooms.join` for a room that the user is in; None if there is nothing to say."""
         own = stream.memberships[room.id]
+        if not account_data and own.position <= request.after and request.takes_shared_chunks:
+            shared = await self._shared_section(request, stream, room, upto)
+            if shared is not None:
+                return shared
         fresh = await self._is_fresh(request, room, own)
         floor = 0 if fresh else request.after
         timeline = await self._timeline(request, room, floor, upto, check_history=fresh)
@@ -141,6 +166,34 @@ class RoomSections:
         account_data = _account_data(request.filter.room.account_data, room.id, data)
         parts.append(b'"account_data":{"events":[%b]}' % b",".join(account_data))
         return b"{%b}" % b",".join(parts)
+
+    async def _shared_section(
+        self, request: SyncRequest, stream: UserStream, room: Room, upto: Position
+    ) -> bytes | None:
+        """Return the section of what most wake-ups are about: new messages and nothing else; None for all others."""
+        after, activity = request.after, stream.joined[room.id]
+        if room.tail_start > after or activity.receipts > after or activity.typing > request.typing:
+            return None
+        events = room.tail_between(after, upto)
+        limit = request.filter.room.timeline.effective_limit(DEFAULT_TIMELINE, MAX_TIMELINE)
+        if not events or len(events) > limit:
+            return None
+        lazy = request.filter.room.state.lazy_load_members
+        sent = stream.sent_to(request.reader.device_id) if lazy else None
+        unread = await self._unread.count(stream.unread, room, stream.user_id, upto)
+        for event in events:
+            sender = event.stored.sender
+            if event.stored.state_key is not None or sender in unread.ignored:
+                return None
+            if sent is not None:
+                member = room.members.get(sender)
+                if member is None or sent.get((room.id, sender)) != member.event_id:
+                    return None
+        chunk = self._chunks.chunk(room, events, request.reader.device_id)
+        if chunk is None:
+            return None
+        by_thread = request.filter.room.timeline.unread_thread_notifications
+        return b"{%b,%b,%b}" % (chunk, request.empty_state, _unread_part(unread, by_thread))
 
     # What is in it.
 
@@ -277,7 +330,7 @@ class RoomSections:
                 events.append(receipts_event(rows[-MAX_RECEIPTS:]))
         if wanted.matches_event("m.typing", None, room.id, False):
             typists = self._typing.in_room(room.id)
-            since = 0 if fresh or request.since is None else request.since.typing
+            since = 0 if fresh else request.typing
             if typing > since and (typists or not fresh):
                 events.append(orjson.dumps({"type": "m.typing", "content": {"user_ids": typists}}))
         return events
@@ -298,7 +351,7 @@ class RoomSections:
         self, request: SyncRequest, room: Room, state: Sequence[TimelineEvent]
     ) -> list[bytes]:
         if not state:
-            return [b'"state_after":{"events":[]}' if request.state_after else b'"state":{"events":[]}']
+            return [request.empty_state]
         name = b"state_after" if request.state_after else b"state"
         return [b'"%b":{"events":[%b]}' % (name, b",".join(await self.render(request, room, state)))]
 

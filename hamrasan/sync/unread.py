@@ -49,12 +49,22 @@ class IgnoredBy(Protocol):
 class UnreadState:
     """One reader's counts in one room, up to a position."""
 
-    __slots__ = ("highlights", "notifications", "read", "threads", "upto")
+    __slots__ = ("highlights", "ignored", "notifications", "read", "rules", "threads", "upto")
 
-    def __init__(self, read: dict[str, Position], upto: Position) -> None:
+    def __init__(
+        self,
+        read: dict[str, Position],
+        upto: Position,
+        rules: CompiledRuleset | None,
+        ignored: frozenset[str],
+    ) -> None:
         self.read = read
         """Positions read up to, by thread; `UNTHREADED` covers all."""
         self.upto = upto
+        self.rules = rules
+        """The reader's push rules, None for the predefined ones. Whoever changes them drops the state."""
+        self.ignored = ignored
+        """Whom the reader ignores; likewise."""
         self.notifications = 0
         self.highlights = 0
         self.threads: dict[str, list[int]] = {}
@@ -115,29 +125,34 @@ class UnreadCounter:
         if known is None or known.upto > upto:
             known = await self._begin(room, user_id)
             states[room.id] = known
-        if known.upto >= room.durable_head or known.upto >= upto:
-            return known
-        rules = await self._push_rules.compiled_for(user_id)
-        ignored = await self._ignored.ignored_by(user_id)
         after = known.upto
+        if after >= room.durable_head or after >= upto:
+            return known
         known.upto = upto
-        for event in await self._between(room, after, upto):
-            stored = event.stored
-            thread = stored.relates_to if stored.rel_type == "m.thread" else None
-            if stored.sender == user_id:
-                known.sent_own(thread)
-            elif (
-                stored.redacted_by is None
-                and stored.sender not in ignored
-                and not known.is_read(stored.position, thread)
-            ):
-                if rules is None:
-                    notifies, highlights = _default(event, user_id)
-                else:
-                    notifies, highlights = await self._evaluate(room, event, user_id, rules)
-                if notifies:
-                    known.add(thread, highlights)
+        if after >= room.tail_start:
+            for event in room.tail_between(after, upto):
+                self._add(known, room, event, user_id)
+        else:
+            for event in await self._stored(room, after, upto):
+                self._add(known, room, event, user_id)
         return known
+
+    def _add(self, known: UnreadState, room: Room, event: TimelineEvent, user_id: str) -> None:
+        stored = event.stored
+        thread = stored.relates_to if stored.rel_type == "m.thread" else None
+        if stored.sender == user_id:
+            known.sent_own(thread)
+        elif (
+            stored.redacted_by is None
+            and stored.sender not in known.ignored
+            and not known.is_read(stored.position, thread)
+        ):
+            if known.rules is None:
+                notifies, highlights = _default(event, user_id)
+            else:
+                notifies, highlights = _evaluate(room, event, user_id, known.rules)
+            if notifies:
+                known.add(thread, highlights)
 
     async def _begin(self, room: Room, user_id: str) -> UnreadState:
         """Return counts of zero at the position from which on something can be unread."""
@@ -148,7 +163,12 @@ class UnreadCounter:
         floor = joined.position if joined is not None else room.durable_head
         if joined is not None and floor > room.tail_start:
             floor = await self._joined_at(room, user_id)
-        return UnreadState(read, max(floor, read.get(UNTHREADED, 0)))
+        return UnreadState(
+            read,
+            max(floor, read.get(UNTHREADED, 0)),
+            await self._push_rules.compiled_for(user_id),
+            await self._ignored.ignored_by(user_id),
+        )
 
     async def _joined_at(self, room: Room, user_id: str) -> Position:
         """Return where the user's present stay in the room began: profile changes are memberships too."""
@@ -161,9 +181,7 @@ class UnreadCounter:
             inside = joins
         return since
 
-    async def _between(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
-        if after >= room.tail_start:
-            return [event for event in room.tail if after < event.stored.position <= upto]
+    async def _stored(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
         found: list[TimelineEvent] = []
         while len(found) < MAX_COUNTED:
             page = await self._events.page(room.number, after, upto, PAGE, backwards=True)
@@ -173,28 +191,28 @@ class UnreadCounter:
             upto = page[-1].position - 1
         return found[::-1]
 
-    async def _evaluate(
-        self, room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset
-    ) -> tuple[bool, bool]:
-        stored = event.stored
-        levels = room.power_levels
-        context = RuleContext(
-            user_id=user_id,
-            member_count=room.joined,
-            sender_power_level=levels.of(stored.sender),
-            notification_levels={"room": levels.notification("room")},
-        )
-        fields = {
-            "type": stored.type,
-            "sender": stored.sender,
-            "room_id": room.id,
-            "event_id": stored.event_id,
-            "content": event.content,
-        }
-        if stored.state_key is not None:
-            fields["state_key"] = stored.state_key
-        actions = evaluate(rules, fields, context)
-        return actions.notify, actions.highlight
+
+def _evaluate(room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset) -> tuple[bool, bool]:
+    """Return (notifies, highlights) under rules that the reader has changed."""
+    stored = event.stored
+    levels = room.power_levels
+    context = RuleContext(
+        user_id=user_id,
+        member_count=room.joined,
+        sender_power_level=levels.of(stored.sender),
+        notification_levels={"room": levels.notification("room")},
+    )
+    fields = {
+        "type": stored.type,
+        "sender": stored.sender,
+        "room_id": room.id,
+        "event_id": stored.event_id,
+        "content": event.content,
+    }
+    if stored.state_key is not None:
+        fields["state_key"] = stored.state_key
+    actions = evaluate(rules, fields, context)
+    return actions.notify, actions.highlight
 
 
 def _default(event: TimelineEvent, user_id: str) -> tuple[bool, bool]:
