@@ -6,6 +6,7 @@ import asyncio
 import gc
 
 from hamrasan.accounts.account_data import AccountData
+from hamrasan.accounts.account_data_view import AccountDataView
 from hamrasan.accounts.filters import Filters
 from hamrasan.accounts.ignored import IgnoredUsers
 from hamrasan.accounts.invite_permission import InvitePermission
@@ -91,7 +92,7 @@ def build_services(
         registry,
         sections,
         store.events,
-        store.account_data,
+        AccountDataView(store.account_data),
         typing,
         presence,
         ignored,

@@ -57,6 +57,16 @@ def test_rules_stand_where_before_and_after_say(server: Running) -> None:
     assert "none" in refused(answer, 400, "M_UNKNOWN")["error"]
 
 
+def test_a_first_sync_shows_the_rules_of_who_never_changed_them(server: Running) -> None:
+    alice = server.register()
+    rules = [
+        event["content"]
+        for event in alice.sync()["account_data"]["events"]
+        if event["type"] == "m.push_rules"
+    ]
+    assert rules == [alice.get("/pushrules/")]
+
+
 def test_a_change_reaches_sync_with_all_rules(server: Running) -> None:
     alice = server.register()
     since = alice.sync()["next_batch"]
