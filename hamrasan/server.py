@@ -25,8 +25,11 @@ from hamrasan.http.rate_limit import RateLimiter
 from hamrasan.http.services import Services
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.history import History
+from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.rendering import Renderer
+from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock, SystemClock
 from hamrasan.runtime.entropy import Entropy, SystemEntropy
@@ -72,6 +75,7 @@ def build_services(
     history = History(store.state)
     renderer = Renderer(store.events, store.state, clock)
     typing = Typing(clock)
+    access = RoomAccess(registry, store.rooms, history)
 
     notifier = Notifier(journal, store.rooms, store.events, store.receipts, typing)
     presence.on_change(lambda state: notifier.presence_changed(state.user_id))
@@ -131,9 +135,12 @@ def build_services(
         change_profile=ChangeProfile(profiles, registry, store.rooms, tasks),
         see_presence=SeePresence(presence, store.rooms),
         registry=registry,
-        access=RoomAccess(registry, store.rooms, history),
+        access=access,
         history=history,
         renderer=renderer,
+        timeline=Timeline(store.events, store.state, history, ignored),
+        receipts=Receipts(journal, access, store.events, store.receipts, account_data, clock),
+        reports=Reports(journal, access, store.rooms, store.accounts, clock, settings.server_name),
         typing=typing,
         notifier=notifier,
         sync=composer,

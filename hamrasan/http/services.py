@@ -32,8 +32,11 @@ from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.history import History
+from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.rendering import Renderer
+from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
@@ -84,6 +87,9 @@ class Services:
     access: RoomAccess
     history: History
     renderer: Renderer
+    timeline: Timeline
+    receipts: Receipts
+    reports: Reports
     typing: Typing
 
     notifier: Notifier
