@@ -27,6 +27,7 @@ from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.history import History
 from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.timeline import Timeline
@@ -139,6 +140,7 @@ def build_services(
         history=history,
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, ignored),
+        relations=Relations(store.events, store.rooms, renderer),
         receipts=Receipts(journal, access, store.events, store.receipts, account_data, clock),
         reports=Reports(journal, access, store.rooms, store.accounts, clock, settings.server_name),
         typing=typing,

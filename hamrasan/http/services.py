@@ -34,6 +34,7 @@ from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.history import History
 from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.timeline import Timeline
@@ -88,6 +89,7 @@ class Services:
     history: History
     renderer: Renderer
     timeline: Timeline
+    relations: Relations
     receipts: Receipts
     reports: Reports
     typing: Typing

@@ -154,6 +154,14 @@ class RoomForgotten(NamedTuple):
     room_id: str
 
 
+class DirectoryChanged(NamedTuple):
+    """Feed: a room was put into the public room directory, or taken out."""
+
+    room: int
+    room_id: str
+    published: bool
+
+
 class RoomRow(NamedTuple):
     """A room of this store."""
 
@@ -233,8 +241,15 @@ class EventReader(Protocol):
         limit: int,
         *,
         backwards: bool,
+        levels: int = 1,
     ) -> list[StoredEvent]:
-        """Return events that relate to `event_id`, with after < position <= upto, not redacted ones."""
+        """Return events that relate to `event_id`, with after < position <= upto, not redacted ones.
+
+        With more `levels` also those that relate to such events, whatever kind the relations in between are.
+        """
+
+    async def annotations(self, event_id: str, sender: str) -> list[StoredEvent]:
+        """Return the annotations (reactions) by `sender` on an event, not redacted ones."""
 
     async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""

@@ -54,6 +54,11 @@ _AT_GROUP = (
     " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
     " AND s.position = v.position ORDER BY e.position"
 )
+_RELATED = (
+    "WITH RECURSIVE related (position, event_id, level) AS (SELECT position, event_id, 1 FROM events"
+    " WHERE relates_to = ? AND redacted_by IS NULL UNION SELECT c.position, c.event_id, r.level + 1 FROM events c"
+    " JOIN related r ON c.relates_to = r.event_id WHERE r.level < ? AND c.redacted_by IS NULL) "
+)
 _MEMBERSHIP = (
     "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
     " FROM memberships m JOIN rooms r ON r.room = m.room "
@@ -181,15 +186,32 @@ class SqliteEvents:
         limit: int,
         *,
         backwards: bool,
+        levels: int = 1,
     ) -> list[StoredEvent]:
-        """Return events that relate to `event_id`, not redacted ones."""
+        """Return events that relate to `event_id`, over at most `levels` relations, not redacted ones."""
+        where = "e.redacted_by IS NULL AND (? IS NULL OR e.rel_type = ?) AND (? IS NULL OR e.type = ?) "
         order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
-        sql = _SELECT_EVENT + (
-            "WHERE e.relates_to = ? AND e.position > ? AND e.position <= ? AND e.redacted_by IS NULL"
-            " AND (? IS NULL OR e.rel_type = ?) AND (? IS NULL OR e.type = ?) "
+        rest = (after, upto, rel_type, rel_type, event_type, event_type, limit)
+        if levels == 1:
+            sql = _SELECT_EVENT + "WHERE e.relates_to = ? AND e.position > ? AND e.position <= ? AND "
+            return _events(self._database.rows(sql + where + order, (event_id, *rest)))
+        # In a reader thread: all that relates is gathered before the page is cut out of it.
+        sql = (
+            _RELATED
+            + _SELECT_EVENT
+            + (
+                "JOIN (SELECT DISTINCT position FROM related) r ON r.position = e.position"
+                " WHERE e.position > ? AND e.position <= ? AND "
+            )
         )
-        values = (event_id, after, upto, rel_type, rel_type, event_type, event_type, limit)
-        return _events(self._database.rows(sql + order, values))
+        return _events(await self._database.scan(sql + where + order, (event_id, levels, *rest)))
+
+    async def annotations(self, event_id: str, sender: str) -> list[StoredEvent]:
+        """Return the annotations by `sender` on an event, not redacted ones."""
+        sql = _SELECT_EVENT + (
+            "WHERE e.relates_to = ? AND e.sender = ? AND e.rel_type = 'm.annotation' AND e.redacted_by IS NULL"
+        )
+        return _events(self._database.rows(sql, (event_id, sender)))
 
     async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
         """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""
