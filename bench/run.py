@@ -84,11 +84,14 @@ class Benchmark:
         if contender.data_dir.exists():
             shutil.rmtree(contender.data_dir)
         contender.data_dir.mkdir(parents=True)
-        running = RunningServer(contender.server, contender.data_dir, [self.cores.server])
+        first = RunningServer(contender.server, contender.data_dir, [self.cores.server])
+        first.start()
+        first.stop()
+        self._keep(Sample(contender.server.name, "start", 0, {"start.first_s": first.start_seconds}))
+        both = sorted({self.cores.server, self.cores.generator})
+        running = RunningServer(contender.server, contender.data_dir, both, building=True)
         running.start()
         try:
-            self._keep(Sample(contender.server.name, "start", 0, {"start.first_s": running.start_seconds}))
-            running.pin(sorted({self.cores.server, self.cores.generator}))
             asyncio.run(self._build(contender, running.port))
         finally:
             running.stop()
@@ -104,7 +107,7 @@ class Benchmark:
                 try:
                     await getattr(builder, step)()
                 except* (BenchError, TimeoutError, OSError) as failure:
-                    self._note(f"{contender.server.name}: making {step} failed: {failure.exceptions[0]}")
+                    self._note(f"{contender.server.name}: making {step} failed: {_first_cause(failure)}")
             contender.world = builder.world
 
     def _round(self, contender: Contender, number: int) -> None:
@@ -117,7 +120,7 @@ class Benchmark:
                 "start.rss_mb": resident_bytes(running.pids) / 2**20,
             }
             self._keep(Sample(contender.server.name, "start", number, values))
-            for name in self.workloads:
+            for name in self._possible(contender):
                 tag = f"r{int(time.time())}-{number}"
                 context = Context(running, contender.world, self.scale, self.cores, number, tag)
                 self._measure(name, context)
@@ -125,6 +128,10 @@ class Benchmark:
             self._note(f"{contender.server.name}, round {number}: {failure}")
         finally:
             running.stop()
+
+    def _possible(self, contender: Contender) -> list[str]:
+        made = contender.world.seconds
+        return [name for name in self.workloads if all(step in made for step in STEPS[name])]
 
     def _measure(self, name: str, context: Context) -> None:
         server = context.running.server
@@ -144,7 +151,11 @@ class Benchmark:
 
     def _note_shortfalls(self, contender: Contender) -> None:
         name, world = contender.server.name, contender.world
-        if "w2" in self.workloads:
+        possible = self._possible(contender)
+        for workload in self.workloads:
+            if workload not in possible:
+                self._note(f"{name}: {workload} is left out, the data have not the rooms for it")
+        if "w2" in possible:
             for target in self.scale.flat_members:
                 reached = [room for room in world.flat if room.target == target]
                 if not reached:
@@ -154,7 +165,7 @@ class Benchmark:
                         f"not reached in {self.scale.flat_fill_seconds} s, stopped at {reached[0].reached:,}"
                     )
                     self._note(f"{name}, W2: {target:,} members {text}")
-        if "w5" in self.workloads and world.hub is not None and world.hub.reached < world.hub.target:
+        if "w5" in possible and world.hub is not None and world.hub.reached < world.hub.target:
             text = f"not reached in {self.scale.hub_fill_seconds} s, stopped at {world.hub.reached:,}"
             self._note(f"{name}, W5: {world.hub.target:,} rooms {text}")
 
@@ -174,3 +185,8 @@ class Benchmark:
     def _say(text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+
+def _first_cause(failure: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = failure.exceptions[0]
+    return _first_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -82,6 +82,7 @@ class World(msgspec.Struct):
     flat: list[FlatRoom] = []
     hub: Hub | None = None
     seconds: dict[str, float] = {}
+    """The parts that were made, and how long each took."""
 
     def save(self, path: Path) -> None:
         """Keep the world for a later run on the same data."""
@@ -114,11 +115,13 @@ class Builder:
             return SmallRoom(room_id, members)
 
         self.world.rooms = await self._pool.each(range(self._scale.rooms), one)
-        self.world.seconds["small rooms"] = time.monotonic() - started
+        self.world.seconds["small_rooms"] = time.monotonic() - started
 
     async def devices(self) -> None:
         """Log members in again until there are as many devices as polls to park, the first ones included."""
         started = time.monotonic()
+        if not self.world.rooms:
+            raise BenchError("there are no small rooms whose members could log in again")
         seats = [(room.room_id, member) for room in self.world.rooms for member in room.members]
         first = [Device(member.token, room_id) for room_id, member in seats]
         missing = max(0, self._scale.parked - len(first))
@@ -139,7 +142,7 @@ class Builder:
             if time.monotonic() >= deadline:
                 break
             self.world.flat.append(await self._flat_room(target, deadline))
-        self.world.seconds["flat rooms"] = time.monotonic() - started
+        self.world.seconds["flat_rooms"] = time.monotonic() - started
 
     async def hub(self) -> None:
         """Make the user in many rooms; stop at the time limit."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import BenchError
-from bench.procfs import pin, process_tree
+from bench.procfs import process_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,8 +47,11 @@ class Server(Protocol):
     def install(self) -> None:
         """Make the server runnable; does nothing when it is. Raises `BenchError` when it cannot be."""
 
-    def configure(self, data_dir: Path, port: int, metrics_port: int) -> Launch:
-        """Write the configuration for a server on 127.0.0.1:`port`; keeps the data that is there."""
+    def configure(self, data_dir: Path, port: int, metrics_port: int, building: bool) -> Launch:
+        """Write the configuration for a server on 127.0.0.1:`port`; keeps the data that is there.
+
+        While `building`, accounts are made and nothing is measured: passwords may be hashed cheaply.
+        """
 
     def describe(self) -> Mapping[str, str]:
         """Return version and settings, as label and value, for the result."""
@@ -64,6 +67,7 @@ class RunningServer:
     server: Server
     data_dir: Path
     cores: Sequence[int]
+    building: bool = False
     port: int = 0
     metrics_port: int = 0
     start_seconds: float = 0.0
@@ -72,7 +76,7 @@ class RunningServer:
     def start(self) -> None:
         """Start the process and wait for its first answer. Raises `BenchError` with the log's end."""
         self.port, self.metrics_port = free_port(), free_port()
-        launch = self.server.configure(self.data_dir, self.port, self.metrics_port)
+        launch = self.server.configure(self.data_dir, self.port, self.metrics_port, self.building)
         pinned = ["taskset", "-c", ",".join(str(core) for core in self.cores), *launch.command]
         with self.log_path.open("ab") as log:
             started = time.perf_counter()
@@ -103,11 +107,6 @@ class RunningServer:
         if self._process is None or self._process.poll() is not None:
             raise BenchError(f"{self.server.name} is not running any more: {self._log_end()}")
         return process_tree(self._process.pid)
-
-    def pin(self, cores: Sequence[int]) -> None:
-        """Move all threads of all processes to these cores."""
-        for pid in self.pids:
-            pin(pid, cores)
 
     def stop(self) -> None:
         """Ask the server to stop; kill its process group when it does not."""

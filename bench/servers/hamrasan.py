@@ -20,8 +20,10 @@ LOOP_LAG_METRIC = "hamrasan_loop_lag_max_seconds"
 _LOOP_LAG = re.compile(rf"^{LOOP_LAG_METRIC}(?:\{{[^}}]*\}})? (\S+)$", re.MULTILINE)
 
 _ENVIRONMENT = {
-    "HAMRASAN_RATE_LIMITS": "off",
+    "HAMRASAN_SERVER_NAME": "localhost",
+    "HAMRASAN_RATE_LIMITS": "false",
     "HAMRASAN_LOG_LEVEL": "warning",
+    "HAMRASAN_REGISTRATION": "open",
 }
 
 
@@ -34,23 +36,27 @@ class Hamrasan:
 
     def install(self) -> None:
         """Check that the server can be imported; there is nothing to install beside the project itself."""
-        if find_spec("hamrasan.cli.main") is None:
-            raise BenchError("hamrasan.cli.main cannot be imported: run from the project's environment")
+        if find_spec("hamrasan.cli") is None:
+            raise BenchError("hamrasan cannot be imported: run from the project's environment")
 
-    def configure(self, data_dir: Path, port: int, metrics_port: int) -> Launch:
-        """Settings go by command line and environment; there is no file to write."""
+    def configure(self, data_dir: Path, port: int, metrics_port: int, building: bool) -> Launch:
+        """Settings go by the environment; there is no file to write."""
         data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "hamrasan.cli.main", "serve"]
-        command += ["--server-name", "localhost", "--data-dir", str(data_dir / "data")]
-        command += ["--listen", f"127.0.0.1:{port}", "--open-registration"]
-        return Launch(command, {**_ENVIRONMENT, "HAMRASAN_METRICS_LISTEN": f"127.0.0.1:{metrics_port}"})
+        module = ["bench.servers.hamrasan_building"] if building else ["hamrasan.cli", "serve"]
+        places = {
+            "HAMRASAN_DATA_DIR": str(data_dir / "data"),
+            "HAMRASAN_LISTEN": f"127.0.0.1:{port}",
+            "HAMRASAN_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+        }
+        return Launch([sys.executable, "-m", *module], {**_ENVIRONMENT, **places})
 
     def describe(self) -> Mapping[str, str]:
         """Return the version, the commit and the settings that differ from the defaults."""
         return {
             "version": f"{_package_version()}, commit {_commit()}",
             "runtime": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
-            "settings": "open registration, " + ", ".join(f"{k}={v}" for k, v in _ENVIRONMENT.items()),
+            "settings": ", ".join(f"{k}={v}" for k, v in _ENVIRONMENT.items()),
+            "passwords": "those of the benchmark's users are hashed at Argon2id's lowest cost",
             "unread counts": "sending makes the sender's own count zero, as the specification wants",
             "durability": self.durability,
         }

@@ -52,7 +52,7 @@ class Synapse:
         if done.returncode != 0:
             raise BenchError(f"pip could not install {PACKAGE}: {done.stderr[-1000:]}")
 
-    def configure(self, data_dir: Path, port: int, metrics_port: int) -> Launch:
+    def configure(self, data_dir: Path, port: int, metrics_port: int, building: bool) -> Launch:
         """Write homeserver.yaml and log.yaml (JSON is YAML); the signing key is made once."""
         data_dir.mkdir(parents=True, exist_ok=True)
         config = data_dir / "homeserver.yaml"
