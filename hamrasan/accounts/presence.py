@@ -49,7 +49,7 @@ class PresenceState:
     """Time of the last activity in milliseconds since the Unix epoch; 0 for never."""
     currently_active: bool
     serial: int
-    """Serial number of the last change; grows with every change of anybody."""
+    """Serial number of the last change, which grows with every change of anybody; 0 if there was none."""
 
     def content(self, now_ms: int) -> dict[str, Any]:
         """Return the content of an `m.presence` event, which is also the answer of `GET /presence/{userId}/status`."""
@@ -108,9 +108,10 @@ class Presence:
     def changed_since(self, serial: int) -> Iterator[PresenceState]:
         """Iterate over the users whose presence changed after `serial`, the newest change first."""
         for user in reversed(self._users.values()):
-            if user.shown.serial <= serial:
+            if user.shown.serial > serial:
+                yield user.shown
+            elif user.shown.serial:  # 0: nothing to tell yet, standing among those who just changed
                 return
-            yield user.shown
 
     def synced(self, user_id: str, device_id: str, set_presence: str, timeout_ms: int) -> None:
         """A device asks for /sync with `set_presence` and will wait up to `timeout_ms`; `offline` leaves no trace.
@@ -211,7 +212,7 @@ class Presence:
         if user is None:
             if len(self._users) >= MAX_USERS:
                 del self._users[next(iter(self._users))]
-            user = self._users[user_id] = _User(PresenceState(user_id, OFFLINE, None, 0, False, self._serial))
+            user = self._users[user_id] = _User(PresenceState(user_id, OFFLINE, None, 0, False, 0))
         return user
 
     def _connect(self, user: _User, device_id: str, state: State, until_ms: int) -> None:

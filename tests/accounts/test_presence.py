@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hamrasan.accounts import presence as module
 from hamrasan.accounts.presence import OFFLINE, ONLINE, UNAVAILABLE, Presence, PresenceState
@@ -228,3 +230,58 @@ def test_a_sweep_stops_at_its_limit_and_the_next_goes_on(monkeypatch: pytest.Mon
     assert world.presence.sweep() == 4
     assert world.presence.sweep() == 2
     assert {world.state(user_id) for user_id in users} == {OFFLINE}
+
+
+USERS = st.sampled_from([ALICE, BOB, "@carol:example.org"])
+DEVICES = st.sampled_from([PHONE, LAPTOP])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("sync"), USERS, DEVICES, st.sampled_from([ONLINE, UNAVAILABLE, OFFLINE])),
+        st.tuples(st.just("active"), USERS, DEVICES),
+        st.tuples(st.just("set"), USERS, DEVICES, st.sampled_from([ONLINE, UNAVAILABLE, OFFLINE])),
+        st.tuples(st.just("wait"), st.integers(0, 900)),
+        st.tuples(st.just("sweep")),
+    ),
+    max_size=40,
+)
+
+
+def play(world: World, step: tuple[str, ...]) -> None:
+    """Let one step of a random story happen."""
+    match step:
+        case ("sync", user_id, device_id, state):
+            world.presence.synced(user_id, device_id, state, POLL_MS)
+        case ("active", user_id, device_id):
+            world.presence.active(user_id, device_id)
+        case ("set", user_id, device_id, state):
+            world.presence.set(user_id, device_id, state, None)
+        case ("wait", seconds):
+            world.clock.advance(float(seconds))
+        case _:
+            world.presence.sweep()
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_whatever_happened_everybody_is_offline_once_all_is_quiet_and_each_change_was_told(
+    steps: list[tuple[str, ...]],
+) -> None:
+    world = World()
+    start = world.presence.serial
+    for step in steps:
+        play(world, step)
+    while world.presence.sweep():
+        pass
+    # Alone the heap says when to look again: nothing may be forgotten in it.
+    world.clock.advance((POLL_MS + module.DISCONNECTED_AFTER_MS) / 1000)
+    while world.presence.sweep():
+        pass
+
+    told = {state.user_id: state for state in world.announced}
+    assert {state.state for state in told.values()} <= {OFFLINE}
+    assert all(world.presence.of(user_id) == state for user_id, state in told.items())
+    serials = [state.serial for state in world.announced]
+    assert serials == list(range(start + 1, start + 1 + len(serials)))
+    shown = [state.serial for state in world.presence.changed_since(start)]
+    assert shown == sorted(shown, reverse=True)
+    assert set(shown) == {state.serial for state in told.values()}
