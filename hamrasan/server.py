@@ -16,6 +16,7 @@ from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.tags import Tags
 from hamrasan.flows.change_profile import ChangeProfile
+from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.http.api.routes import ROUTES
@@ -24,7 +25,11 @@ from hamrasan.http.last_seen import notes_devices
 from hamrasan.http.rate_limit import RateLimiter
 from hamrasan.http.services import Services
 from hamrasan.rooms.access import RoomAccess
+from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.history import History
+from hamrasan.rooms.membership import Membership
+from hamrasan.rooms.messages import Messages
+from hamrasan.rooms.new_rooms import NewRooms
 from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
@@ -104,6 +109,12 @@ def build_services(
         clock,
         entropy.id(EPOCH_LETTERS),
     )
+    new_rooms = NewRooms(registry, entropy, settings.server_name)
+    aliases = Aliases(registry, access, store.rooms, settings.server_name)
+    invite_permission = InvitePermission(account_data)
+    membership = Membership(
+        registry, access, store.rooms, store.accounts, profiles, invite_permission, settings.server_name
+    )
     return Services(
         loop=asyncio.get_running_loop(),
         settings=settings,
@@ -124,7 +135,7 @@ def build_services(
         filters=Filters(journal, store.filters),
         push_rules=push_rules,
         ignored=ignored,
-        invite_permission=InvitePermission(account_data),
+        invite_permission=invite_permission,
         presence=presence,
         open_session=identity.open_session,
         end_sessions=identity.end_sessions,
@@ -137,6 +148,11 @@ def build_services(
         see_presence=SeePresence(presence, store.rooms),
         registry=registry,
         access=access,
+        new_rooms=new_rooms,
+        create_room=CreateRoom(registry, new_rooms, aliases, membership),
+        messages=Messages(registry),
+        membership=membership,
+        aliases=aliases,
         history=history,
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, ignored),

@@ -23,6 +23,7 @@ from hamrasan.accounts.tokens import Tokens
 from hamrasan.devices.devices import Devices
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
+from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.login import Login
@@ -31,7 +32,11 @@ from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.rooms.access import RoomAccess
+from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.history import History
+from hamrasan.rooms.membership import Membership
+from hamrasan.rooms.messages import Messages
+from hamrasan.rooms.new_rooms import NewRooms
 from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
@@ -86,6 +91,11 @@ class Services:
 
     registry: RoomRegistry
     access: RoomAccess
+    new_rooms: NewRooms
+    create_room: CreateRoom
+    messages: Messages
+    membership: Membership
+    aliases: Aliases
     history: History
     renderer: Renderer
     timeline: Timeline

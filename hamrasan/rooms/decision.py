@@ -21,7 +21,7 @@ from hamrasan.protocol.redaction import redact_content
 from hamrasan.protocol.relations import relation_of
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.room import Member, Room
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Journal
+from hamrasan.storage.ports.journal import Batch, CommitFailed, Journal, Position
 from hamrasan.storage.ports.rooms import (
     INVITES,
     MENTIONS_ROOM,
@@ -55,17 +55,27 @@ class EventRedacted:
 
 
 class Decision:
-    """Events for one room that become durable together. Use it without any `await` between making and submitting."""
+    """Events for one room that become durable together. Use it without any `await` between making and submitting.
 
-    def __init__(self, room: Room, journal: Journal, now_ms: int) -> None:
+    With `after`, a complete decision on another room, the two are one: submitting, or undoing, this one does both.
+    """
+
+    def __init__(self, room: Room, journal: Journal, now_ms: int, after: Decision | None = None) -> None:
         if room.stale:
             raise CommitFailed("an earlier event of the room could not be stored")
         self._room = room
         self._journal = journal
         self._now_ms = now_ms
+        self._after = after
+        self._first: Position = journal.next_position if after is None else after.end
         self._events: list[StoredEvent] = []
         self._undo: list[Callable[[], None]] = []
         self.batch = Batch()
+
+    @property
+    def end(self) -> Position:
+        """The position after the last event that was accepted."""
+        return self._first + len(self._events)
 
     def add(self, new: NewEvent) -> StoredEvent:
         """Accept `new` after what was accepted before, or raise `NotAllowed` or `M_TOO_LARGE` and change nothing."""
@@ -83,17 +93,28 @@ class Decision:
             step()
         self._undo.clear()
         self._events.clear()
+        if self._after is not None:
+            self._after.undo()
 
     def submit(self) -> asyncio.Future[None]:
         """Hand the batch to the journal; the future ends when it is durable, or with `CommitFailed`."""
-        batch = self.batch
-        batch.positions = len(self._events)
-        batch.feed.insert(0, RoomEvents(self._room.id, self._events))
         try:
-            return self._journal.submit(batch)
+            return self._journal.submit(self._complete())
         except BaseException:
             self.undo()
             raise
+
+    def _complete(self) -> Batch:
+        """Return the batch with everything that belongs to it."""
+        batch = self.batch
+        batch.positions = len(self._events)
+        batch.feed.insert(0, RoomEvents(self._room.id, self._events))
+        if self._after is not None:
+            before = self._after._complete()
+            batch.positions += before.positions
+            batch.writes[:0] = before.writes
+            batch.feed[:0] = before.feed
+        return batch
 
     def _build(self, new: NewEvent) -> StoredEvent:
         room = self._room
@@ -112,7 +133,7 @@ class Decision:
             redacts=None if new.redacts is None else new.redacts.event_id,
             pdu=pdu,
         )
-        check_auth(event, room, room.version)
+        check_auth(event, room, room.version, authorised_signed=new.authorised)
         if new.redacts is not None:
             self._check_redaction(new, new.redacts)
         event_id = seal(pdu, room.version)
@@ -121,7 +142,7 @@ class Decision:
         _check_size(new, len(content) + len(envelope))
         relation = relation_of(new.content)
         return StoredEvent(
-            position=self._journal.next_position + len(self._events),
+            position=self.end,
             room=room.number,
             event_id=event_id,
             type=new.type,

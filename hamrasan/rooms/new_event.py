@@ -27,3 +27,5 @@ class NewEvent:
     txn: Transaction | None = None
     redacts: StoredEvent | None = None
     """The event that an `m.room.redaction` takes back."""
+    authorised: bool = False
+    """A member of this server vouches for a restricted join, so this server will sign it."""

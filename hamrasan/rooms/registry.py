@@ -7,6 +7,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from hamrasan.protocol.auth_rules import NotAllowed
 from hamrasan.protocol.errors import not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
@@ -73,6 +74,16 @@ class RoomRegistry:
     def begin(self, room: Room) -> Decision:
         """Begin a decision about events of `room`."""
         return Decision(room, self.journal, self.clock.now_ms())
+
+    def allows(self, room: Room, new: NewEvent) -> bool:
+        """Return whether the room's rules would take `new` now; nothing changes."""
+        decision = self.begin(room)
+        try:
+            decision.add(new)
+        except NotAllowed:
+            return False
+        decision.undo()
+        return True
 
     async def create(self, room: Room, decision: Decision) -> None:
         """Make a new room durable with its first events."""

@@ -1,0 +1,39 @@
+"""Knocking on rooms (client-server API, "Knocking on rooms")."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hamrasan.http.request import Request
+from hamrasan.http.response import Response, ok
+from hamrasan.http.route import Auth, Body, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.http.suspension import active_requester
+
+
+class KnockBody(msgspec.Struct):
+    """Body of `knockRoom`."""
+
+    reason: str | None = None
+
+
+async def knock(request: Request, services: Services) -> Response:
+    """Ask to be let into a room."""
+    user_id = active_requester(request).user_id
+    body = request.decode(KnockBody)
+    room_id = await services.aliases.room_id_of(request.path["room_id_or_alias"])
+    await services.membership.knock(room_id, user_id, body.reason)
+    return ok({"room_id": room_id})
+
+
+ROUTES = [
+    Route(
+        "POST",
+        "/_matrix/client/v3/knock/{room_id_or_alias}",
+        knock,
+        "knockRoom",
+        Auth.USER,
+        RateClass.ROOMS,
+        Body.JSON_OPTIONAL,
+    ),
+]

@@ -1,0 +1,43 @@
+"""Sending message events (client-server API, "Sending events to a room"): the busiest endpoint of the server."""
+
+from __future__ import annotations
+
+from hamrasan.http.request import Request
+from hamrasan.http.response import Response, json_bytes
+from hamrasan.http.route import Auth, Body, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.http.suspension import active_requester
+from hamrasan.protocol.identifiers import check_opaque_id
+from hamrasan.rooms.messages import sends_plainly
+from hamrasan.rooms.new_event import NewEvent, Transaction
+
+
+async def send_message(request: Request, services: Services) -> Response:
+    """Send a message event; repeating a transaction id returns the first answer."""
+    requester = active_requester(request)
+    path = request.path
+    event_type, txn_id = path["event_type"], path["txn_id"]
+    check_opaque_id(txn_id, "transaction id")
+    content = request.strict_json()
+    room = await services.access.joined(path["room_id"], requester.user_id)
+    txn = Transaction(requester.device_id, txn_id)
+    if sends_plainly(event_type, content):
+        event_id = await services.registry.send(
+            room, NewEvent(event_type, requester.user_id, content, txn=txn)
+        )
+    else:
+        event_id = await services.messages.send(room, requester.user_id, event_type, content, txn)
+    return json_bytes(b'{"event_id":"%b"}' % event_id.encode())
+
+
+ROUTES = [
+    Route(
+        "PUT",
+        "/_matrix/client/v3/rooms/{room_id}/send/{event_type}/{txn_id}",
+        send_message,
+        "sendMessage",
+        Auth.USER,
+        RateClass.MESSAGES,
+        Body.JSON_OBJECT,
+    ),
+]

@@ -1,0 +1,19 @@
+"""What suspended users may not do (client-server API, "Account suspension")."""
+
+from __future__ import annotations
+
+from hamrasan.accounts.requester import Requester
+from hamrasan.http.request import Request
+from hamrasan.protocol.errors import MatrixError
+
+
+def active_requester(request: Request) -> Requester:
+    """Return the requester of something that takes part; raise `M_USER_SUSPENDED` for who may only read and leave."""
+    requester: Requester = request.requester
+    if requester.is_suspended:
+        raise MatrixError(
+            403,
+            "M_USER_SUSPENDED",
+            "Your account is suspended: you can read and leave rooms, but not take part.",
+        )
+    return requester

@@ -1,0 +1,232 @@
+"""Who is in a room, and how that changes (client-server API, "Room membership").
+
+Whether a change is allowed is decided by the authorization rules; here is what goes around them: the content of the
+event, who vouches for a restricted join, which changes change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from hamrasan.accounts.invite_permission import InvitePermission
+from hamrasan.accounts.profiles import AVATAR_URL, DISPLAY_NAME, Profiles
+from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, not_found
+from hamrasan.protocol.identifiers import parse_user_id
+from hamrasan.rooms.access import RoomAccess
+from hamrasan.rooms.new_event import NewEvent
+from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.restricted import needs_condition, voucher
+from hamrasan.rooms.room import Room
+from hamrasan.rooms.third_party import exchanged_invite
+from hamrasan.storage.ports.accounts import AccountReader
+from hamrasan.storage.ports.journal import Batch
+from hamrasan.storage.ports.rooms import ForgetRoom, RoomForgotten, RoomReader
+
+MEMBER = "m.room.member"
+AUTHORISED_VIA = "join_authorised_via_users_server"
+_INTRODUCED = frozenset({"join", "invite", "knock"})
+"""Memberships whose events carry the member's name and avatar."""
+
+
+class Membership:
+    """Changes memberships of this server's users in this server's rooms."""
+
+    def __init__(
+        self,
+        registry: RoomRegistry,
+        access: RoomAccess,
+        rooms: RoomReader,
+        accounts: AccountReader,
+        profiles: Profiles,
+        invite_permission: InvitePermission,
+        server_name: str,
+    ) -> None:
+        self._registry = registry
+        self._access = access
+        self._rooms = rooms
+        self._accounts = accounts
+        self._profiles = profiles
+        self._invite_permission = invite_permission
+        self._server_name = server_name
+
+    # What users do themselves.
+
+    async def join(
+        self,
+        room_id: str,
+        user_id: str,
+        reason: str | None = None,
+        third_party_signed: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Let a user join; return False if they were in the room already, and nothing has changed.
+
+        `third_party_signed` proves that an invite to an address is for this user. Raises `M_NOT_FOUND`, `M_FORBIDDEN`.
+        """
+        room = await self._registry.get(room_id)
+        membership = room.membership(user_id)
+        if membership == "join":
+            return False
+        content = _content("join", reason)
+        if third_party_signed is not None and membership != "invite":
+            await self._join_by_address(room, user_id, content, third_party_signed)
+        else:
+            await self._set(room, user_id, user_id, content)
+        return True
+
+    async def knock(self, room_id: str, user_id: str, reason: str | None = None) -> None:
+        """Let a user ask to be let in; nothing changes for who has asked already. Raises as `join`."""
+        room = await self._registry.get(room_id)
+        if room.membership(user_id) != "knock":
+            await self._set(room, user_id, user_id, _content("knock", reason))
+
+    async def leave(self, room_id: str, user_id: str, reason: str | None = None) -> None:
+        """Let a user leave, turn an invite down or take a knock back; nothing changes for who has left already.
+
+        Raises `M_FORBIDDEN` for who has nothing to leave.
+        """
+        room = await self._get_or_refuse(room_id)
+        if room.membership(user_id) != "leave":
+            await self._set(room, user_id, user_id, _content("leave", reason))
+
+    async def forget(self, room_id: str, user_id: str) -> None:
+        """Let a user forget a room that they have left; raises 400 `M_UNKNOWN` for who has not."""
+        room = await self._get_or_refuse(room_id)
+        membership = room.membership(user_id)
+        if membership is None:
+            raise forbidden("You were never in this room.")
+        if membership not in ("leave", "ban"):
+            raise MatrixError(400, "M_UNKNOWN", "You have to leave this room before you can forget it.")
+        journal = self._registry.journal
+        await journal.submit(
+            Batch(
+                [ForgetRoom(journal.next_position, room.number, user_id)],
+                positions=1,
+                feed=[RoomForgotten(user_id, room_id)],
+            )
+        )
+
+    async def joined_rooms(self, user_id: str) -> list[str]:
+        """Return the ids of the rooms that a user is in."""
+        return [row.room_id for row in await self._rooms.memberships(user_id) if row.membership == "join"]
+
+    # What members do to others.
+
+    async def invite(
+        self, room_id: str, sender: str, target: str, reason: str | None = None, **more: Any
+    ) -> None:
+        """Invite somebody; nothing changes if `sender` has invited them already.
+
+        Raises `M_FORBIDDEN`, `M_INVITE_BLOCKED`, `M_NOT_FOUND` if there is no such user.
+        """
+        room = await self._access.joined(room_id, sender)
+        if not await self._has_invited(room, sender, target):
+            await self._set(room, sender, target, {**_content("invite", reason), **more})
+
+    async def kick(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
+        """Remove a member, or take an invite or a knock back. Raises `M_FORBIDDEN`, also if there is nothing of it."""
+        room = await self._access.joined(room_id, sender)
+        if room.membership(target) not in _INTRODUCED:
+            raise forbidden(f"{target} is not in this room.")
+        await self._set(room, sender, target, _content("leave", reason))
+
+    async def ban(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
+        """Ban somebody, who need not be in the room. Raises `M_FORBIDDEN`."""
+        room = await self._access.joined(room_id, sender)
+        await self._set(room, sender, target, _content("ban", reason))
+
+    async def unban(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
+        """Lift a ban. Raises `M_FORBIDDEN`, and 403 `M_BAD_STATE` if there is none."""
+        room = await self._access.joined(room_id, sender)
+        if room.membership(target) != "ban":
+            raise MatrixError(403, "M_BAD_STATE", f"{target} is not banned from this room.")
+        await self._set(room, sender, target, _content("leave", reason))
+
+    # What all of them come to.
+
+    async def put_state(self, room_id: str, sender: str, target: str, content: Mapping[str, Any]) -> str:
+        """Give `target` a membership with this content, as a client wrote it, and return the event's id.
+
+        What `content` lacks of the member's name and avatar is filled in. Raises `M_FORBIDDEN`, `M_INVITE_BLOCKED`,
+        `M_NOT_FOUND` for inviting a user who does not exist, `M_BAD_JSON` for a content without a membership.
+        """
+        return await self._set(await self._get_or_refuse(room_id), sender, target, content)
+
+    async def _set(self, room: Room, sender: str, target: str, content: Mapping[str, Any]) -> str:
+        membership = content.get("membership")
+        if not isinstance(membership, str):
+            raise bad_json("A membership event needs a string 'membership'.")
+        parse_user_id(target)
+        if membership == "invite":
+            await self.check_invitee(target)
+        full = {key: value for key, value in content.items() if key != AUTHORISED_VIA}
+        if membership in _INTRODUCED:
+            full = {**await self.names(target), **full}
+        if membership == "join" and needs_condition(room, target):
+            return await self._join_restricted(room, sender, target, full)
+        return await self._registry.send(room, NewEvent(MEMBER, sender, full, target))
+
+    async def names(self, user_id: str) -> dict[str, str]:
+        """Return what a membership event says of a user of this server, besides the membership."""
+        if not self._is_local(user_id):
+            return {}
+        names = await self._profiles.names(user_id)
+        fields = {DISPLAY_NAME: names.displayname, AVATAR_URL: names.avatar_url}
+        return {field: value for field, value in fields.items() if value is not None}
+
+    async def check_invitee(self, user_id: str) -> None:
+        """Raise unless `user_id` can be invited: `M_NOT_FOUND`, `M_INVITE_BLOCKED`, `M_INVALID_PARAM`."""
+        parse_user_id(user_id)
+        if not self._is_local(user_id):
+            raise forbidden(f"{user_id} lives on another server, and this one is not connected to others.")
+        account = await self._accounts.account(user_id)
+        if account is None or account.deactivated:
+            raise not_found(f"There is no user {user_id} on this server.")
+        await self._invite_permission.check_invite(user_id)
+
+    async def _join_restricted(self, room: Room, sender: str, target: str, content: dict[str, Any]) -> str:
+        joined: Collection[str] = frozenset(await self.joined_rooms(target))
+        # From here on nothing waits, and the room may have changed meanwhile.
+        if needs_condition(room, target):
+            content[AUTHORISED_VIA] = voucher(room, target, joined, self._is_local)
+        return await self._registry.send(
+            room, NewEvent(MEMBER, sender, content, target, authorised=AUTHORISED_VIA in content)
+        )
+
+    async def _join_by_address(
+        self, room: Room, user_id: str, content: Mapping[str, Any], signed: Mapping[str, Any]
+    ) -> None:
+        await self.check_invitee(user_id)
+        names = await self.names(user_id)
+        invite = exchanged_invite(room, user_id, signed)
+        if not self._is_local(invite.sender):
+            raise forbidden(
+                f"Only the server of {invite.sender}, who sent the invite, can let you in with it."
+            )
+        decision = self._registry.begin(room)
+        decision.add(invite)
+        decision.add(NewEvent(MEMBER, user_id, {**names, **content}, user_id))
+        await self._registry.commit(room, decision)
+
+    async def _has_invited(self, room: Room, sender: str, target: str) -> bool:
+        """Return whether the invite that stands is by `sender`; one by somebody else may not have been shown."""
+        member = room.members.get(target)
+        if member is None or member.membership != "invite":
+            return False
+        stored = await self._registry.events.by_id(member.event_id)
+        return stored is not None and stored.sender == sender
+
+    async def _get_or_refuse(self, room_id: str) -> Room:
+        try:
+            return await self._registry.get(room_id)
+        except MatrixError as error:
+            if error.status == 404:
+                raise forbidden("You are not in this room.") from None
+            raise
+
+    def _is_local(self, user_id: str) -> bool:
+        return user_id.partition(":")[2] == self._server_name
+
+
+def _content(membership: str, reason: str | None) -> dict[str, Any]:
+    return {"membership": membership} if reason is None else {"membership": membership, "reason": reason}
