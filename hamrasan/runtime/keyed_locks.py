@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class KeyedLocks:
-    """Gives the lock of a key: `async with locks(user_id): ...`. A lock lives only while somebody holds or awaits it."""
+    """Gives the lock of a key: `async with locks(user_id): ...`. It lives only while somebody holds or awaits it."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
