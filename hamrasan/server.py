@@ -52,7 +52,6 @@ from hamrasan.sync.unread import UnreadCounter
 
 EPOCH_LETTERS = 8
 """Letters that name a run of the server in sync tokens."""
-PRESENCE_SWEEP_S = 1.0
 TASKS_GRACE_S = 1.0
 """How long background tasks may take to end."""
 COLLECTOR_THRESHOLDS = (50_000, 20, 1_000)
@@ -75,6 +74,7 @@ def build_services(
     ignored = IgnoredUsers(account_data)
     push_rules = PushRules(account_data, locks)
     presence = Presence(clock)
+    journal.observe(presence.committed)
     profiles = Profiles(journal, store.profiles, store.accounts, locks)
 
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
@@ -242,10 +242,4 @@ async def start_server(
 
 def _start_tasks(tasks: TaskSupervisor, services: Services) -> None:
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
-
-    async def sweep_presence() -> None:
-        while True:
-            await asyncio.sleep(PRESENCE_SWEEP_S)
-            services.presence.sweep()
-
-    tasks.keep_running("presence", sweep_presence)
+    tasks.keep_running("presence", services.presence.keep_sweeping)

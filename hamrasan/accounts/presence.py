@@ -6,13 +6,16 @@ next moment at which time alone changes something is noted in a heap, and `sweep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Literal
 
 from hamrasan.protocol.errors import bad_json
 from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.accounts import AccountDeactivated
+from hamrasan.storage.ports.journal import Batch
 
 State = Literal["online", "unavailable", "offline"]
 ONLINE: State = "online"
@@ -34,6 +37,8 @@ MAX_DEVICES = 100
 """Devices of one user that count; nobody holds more in their hands."""
 MAX_STATUS_CHARS = 1_000
 """A status message is sent to everybody who shares a room with the user."""
+SWEEP_INTERVAL_S = 1.0
+"""Time between two sweeps: nobody sees the difference to an exact timer."""
 SWEEP_LIMIT = 2_000
 """Users handled by one `sweep`, so that it stays below two milliseconds or so."""
 
@@ -206,6 +211,19 @@ class Presence:
             else:
                 self._update(user, now)
         return count
+
+    async def keep_sweeping(self) -> None:
+        """Sweep for ever; when much has fallen due at once, go on as soon as others have had their turn."""
+        while True:
+            more = self.sweep() == SWEEP_LIMIT
+            await asyncio.sleep(0 if more else SWEEP_INTERVAL_S)
+
+    def committed(self, batches: Sequence[Batch]) -> None:
+        """Forget the users whose accounts ended (an observer of the journal)."""
+        for batch in batches:
+            for item in batch.feed:
+                if isinstance(item, AccountDeactivated):
+                    self.forget(item.user_id)
 
     def _user(self, user_id: str) -> _User:
         user = self._users.get(user_id)

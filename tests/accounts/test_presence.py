@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 from hamrasan.accounts import presence as module
 from hamrasan.accounts.presence import OFFLINE, ONLINE, UNAVAILABLE, Presence, PresenceState
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.storage.ports.accounts import AccountCreated, AccountDeactivated
+from hamrasan.storage.ports.journal import Batch
 from tests.worlds import ManualClock
 
 ALICE, BOB = "@alice:example.org", "@bob:remote.example.org"
@@ -203,6 +207,34 @@ def test_a_user_who_is_forgotten_is_offline_and_without_status() -> None:
     world.presence.forget(ALICE)
     shown = world.presence.of(ALICE)
     assert (shown.state, shown.status_msg) == (OFFLINE, None)
+
+
+def test_a_user_whose_account_ended_is_forgotten() -> None:
+    world = World()
+    for user_id in (ALICE, BOB):
+        world.presence.set(user_id, PHONE, "online", "here")
+    world.presence.committed([Batch(feed=[AccountCreated(BOB), AccountDeactivated(ALICE, False)])])
+    assert (world.state(ALICE), world.presence.of(ALICE).status_msg) == (OFFLINE, None)
+    assert world.state(BOB) == ONLINE
+
+
+def test_what_has_fallen_due_at_once_is_swept_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_LIMIT", 4)
+    monkeypatch.setattr(module, "SWEEP_INTERVAL_S", 3_600.0)
+    world = World()
+    users = [f"@user{number}:example.org" for number in range(10)]
+    for user_id in users:
+        world.presence.synced(user_id, PHONE, UNAVAILABLE, 0)
+    world.clock.advance(module.DISCONNECTED_AFTER_MS / 1000)
+
+    async def main() -> None:
+        sweeping = asyncio.create_task(world.presence.keep_sweeping())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        sweeping.cancel()
+
+    asyncio.run(main())
+    assert {world.state(user_id) for user_id in users} == {OFFLINE}
 
 
 def test_memory_is_bounded_by_users_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:

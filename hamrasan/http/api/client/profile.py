@@ -9,7 +9,8 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, empty, json_bytes
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
-from hamrasan.protocol.errors import MatrixError, missing_param
+from hamrasan.http.suspension import active_requester
+from hamrasan.protocol.errors import missing_param
 from hamrasan.protocol.identifiers import check_user_id
 
 _NOT_YOURS = "You can only change your own profile."
@@ -46,10 +47,7 @@ async def delete_field(request: Request, services: Services) -> Response:
 def _own_field(request: Request) -> tuple[str, str]:
     """Return user and field that the address names, if the requester may change them."""
     user_id = own_user_id(request, _NOT_YOURS)
-    if request.requester.is_suspended:
-        raise MatrixError(
-            403, "M_USER_SUSPENDED", "Your account is suspended; the profile cannot be changed."
-        )
+    active_requester(request)
     return user_id, request.path["key_name"]
 
 

@@ -85,6 +85,15 @@ def test_a_bad_field_is_refused_and_changes_nothing(
     assert alice.get(of(alice)) == {"displayname": "Alice"}
 
 
+def test_a_suspended_user_keeps_the_profile_as_it_is(server: Running) -> None:
+    alice = server.register()
+    alice.put(of(alice, "displayname"), {"displayname": "Alice"})
+    server.run(server.server.services.accounts.set_suspended(alice.user_id, True))
+    refused(alice.request("PUT", of(alice, "displayname"), {"displayname": "x"}), 403, "M_USER_SUSPENDED")
+    refused(alice.request("DELETE", of(alice, "displayname")), 403, "M_USER_SUSPENDED")
+    assert alice.get(of(alice)) == {"displayname": "Alice"}
+
+
 def test_a_new_name_and_avatar_stand_in_every_room_that_the_user_is_in(server: Running) -> None:
     alice, bob = server.register(), server.register()
     rooms = [alice.create_room(preset="public_chat") for _ in range(3)]
