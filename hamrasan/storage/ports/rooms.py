@@ -303,8 +303,8 @@ class RoomReader(Protocol):
     async def aliases(self, room: int) -> list[str]:
         """Return the local aliases of a room."""
 
-    async def published(self, after: int, limit: int) -> list[RoomRow]:
-        """Return listed rooms with numbers above `after`, in the order of numbers."""
+    async def published(self) -> list[tuple[RoomRow, int]]:
+        """Return every listed room, and how many users are in it."""
 
     async def is_published(self, room: int) -> bool:
         """Return whether the room is listed in the directory."""

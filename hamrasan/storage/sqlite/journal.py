@@ -33,16 +33,21 @@ class SqliteJournal:
     """The single writer of a SQLite store (see `hamrasan.storage.ports.journal.Journal`)."""
 
     def __init__(
-        self, connection: sqlite3.Connection, statements: Mapping[type, str], appends: frozenset[type]
+        self,
+        connection: sqlite3.Connection,
+        statements: Mapping[type, str],
+        appends: frozenset[type],
+        after_appends: frozenset[type],
     ) -> None:
         """Take over `connection` for writing.
 
-        `statements` maps classes of writes to SQL. Rows of the `appends` classes never touch each other or any other
-        write of the same commit, so they may be written together, out of order.
+        `statements` maps classes of writes to SQL. Rows of the `appends` classes never touch each other, and no other
+        write of the same commit but those of the `after_appends` classes, so they may be written together.
         """
         self._connection = connection
         self._statements = statements
         self._appends = appends
+        self._after_appends = after_appends
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting = 0
@@ -135,10 +140,11 @@ class SqliteJournal:
                     kind = type(write)
                     if kind in self._appends:
                         together.setdefault(kind, []).append(write)
-                    else:
-                        connection.execute(statements[kind], write)
-            for kind, rows in together.items():
-                connection.executemany(statements[kind], rows)
+                        continue
+                    if kind in self._after_appends:
+                        self._append(together)
+                    connection.execute(statements[kind], write)
+            self._append(together)
             if positions:
                 connection.execute("UPDATE journal SET durable = durable + ?", (positions,))
             connection.execute("COMMIT")
@@ -146,6 +152,11 @@ class SqliteJournal:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _append(self, together: dict[type, list[tuple[Any, ...]]]) -> None:
+        for kind, rows in together.items():
+            self._connection.executemany(self._statements[kind], rows)
+        together.clear()
 
     # Back on the loop's thread.
 

@@ -39,7 +39,10 @@ STATEMENTS: dict[type, str] = {
 }
 
 APPENDS: frozenset[type] = frozenset({port.StoredEvent, port.StateVersion, port.NewReport})
-"""Rows that no other write of the same commit reads or changes (a redaction of an event in the same commit waits)."""
+"""Rows that no other write of the same commit reads or changes, but for `AFTER_APPENDS`."""
+
+AFTER_APPENDS: frozenset[type] = frozenset({port.RedactEvent})
+"""Writes that change rows which the same commit may have brought: a message and its redaction arrive together."""
 
 _EVENT = (
     "e.position, e.room, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.depth, e.content, e.envelope,"
@@ -341,13 +344,13 @@ class SqliteRooms:
         rows = self._database.rows("SELECT alias FROM room_aliases WHERE room = ? ORDER BY alias", (room,))
         return [alias for (alias,) in rows]
 
-    async def published(self, after: int, limit: int) -> list[RoomRow]:
-        """Return listed rooms with numbers above `after`."""
+    async def published(self) -> list[tuple[RoomRow, int]]:
+        """Return every listed room, and how many users are in it."""
         sql = (
-            "SELECT r.room, r.room_id, r.version, r.creator FROM published_rooms p JOIN rooms r ON r.room = p.room"
-            " WHERE p.room > ? ORDER BY p.room LIMIT ?"
+            "SELECT r.room, r.room_id, r.version, r.creator, (SELECT count(*) FROM memberships m"
+            " WHERE m.room = p.room AND m.membership = 'join') FROM published_rooms p JOIN rooms r ON r.room = p.room"
         )
-        return [RoomRow._make(row) for row in self._database.rows(sql, (after, limit))]
+        return [(RoomRow._make(row[:4]), row[4]) for row in await self._database.scan(sql)]
 
     async def is_published(self, room: int) -> bool:
         """Return whether the room is listed in the directory."""

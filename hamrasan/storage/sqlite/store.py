@@ -73,7 +73,7 @@ def open_store(data_dir: Path) -> Store:
     migrate(writer)
     database = Database(data_dir / DATABASE_FILE)
     return Store(
-        journal=SqliteJournal(writer, STATEMENTS, rooms.APPENDS),
+        journal=SqliteJournal(writer, STATEMENTS, rooms.APPENDS, rooms.AFTER_APPENDS),
         events=SqliteEvents(database),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
