@@ -17,6 +17,7 @@ import uvloop
 
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.server import RunningServer, start_server
+from tests.identities import CHEAP
 
 SHARED_SECRET = "a secret of the tests only"
 PASSWORD = "correct horse battery staple"
@@ -103,7 +104,7 @@ class Running:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
-            self.server: RunningServer = await start_server(self._settings)
+            self.server: RunningServer = await start_server(self._settings, password_cost=CHEAP)
         except BaseException as error:
             self._failure = error
             self._started.set()

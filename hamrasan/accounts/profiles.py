@@ -88,7 +88,7 @@ class Profiles:
         check_key(field)
         if field in PROPAGATED and value == "":
             return await self.delete_field(user_id, field)
-        _check_value(field, value)
+        check_value(field, value)
         data = encode_json(value)
         async with self._locks(user_id):
             fields = await self._reader.of(user_id)
@@ -135,7 +135,8 @@ def check_key(field: str) -> None:
         )
 
 
-def _check_value(field: str, value: Any) -> None:
+def check_value(field: str, value: Any) -> None:
+    """Raise `M_BAD_JSON` unless the field may have this value."""
     if field == DISPLAY_NAME:
         if not isinstance(value, str):
             raise bad_json("The display name must be a string.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hamrasan.accounts.profiles import DISPLAY_NAME, check_value
 from hamrasan.flows.register_with_secret import SignedRequest
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
@@ -35,9 +36,11 @@ async def register(request: Request, services: Services) -> Response:
     wanted = SignedRequest(
         body.nonce, body.username, body.password, body.mac, body.admin, body.user_type, body.inhibit_login
     )
+    if body.displayname:
+        check_value(DISPLAY_NAME, body.displayname)
     registered = await services.register_with_secret.register(wanted, request.client_address)
     if body.displayname:
-        await services.change_profile.set_field(registered.user_id, "displayname", body.displayname)
+        await services.change_profile.set_field(registered.user_id, DISPLAY_NAME, body.displayname)
     return ok({**registered.answer(), "home_server": services.settings.server_name})
 
 
