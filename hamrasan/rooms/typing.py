@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.journal import Batch
+from hamrasan.storage.ports.rooms import RoomEvents
 
 MAX_TYPING_MS = 120_000
 """Longer claims are shortened: a client that went away must not type for ever."""
@@ -21,6 +24,8 @@ class Typing:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rooms: dict[str, dict[str, float]] = {}
+        self._changes: dict[str, int] = {}
+        """Serial of the last change in each room in which somebody types."""
         self._listeners: list[Callable[[str, int], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self.serial = 0
@@ -33,6 +38,10 @@ class Typing:
     def in_room(self, room_id: str) -> list[str]:
         """Return who is typing in a room."""
         return list(self._rooms.get(room_id, ()))[:MAX_TYPISTS]
+
+    def last_change(self, room_id: str) -> int:
+        """Return the serial of the last change in a room in which somebody types, 0 for any other."""
+        return self._changes.get(room_id, 0)
 
     def start(self, room_id: str, user_id: str, timeout_ms: int) -> None:
         """`user_id` is typing for the next `timeout_ms`, at most `MAX_TYPING_MS`."""
@@ -52,8 +61,32 @@ class Typing:
             del self._rooms[room_id]
         self._changed(room_id)
 
+    def committed(self, batches: Sequence[Batch]) -> None:
+        """End the typing of those who are no longer in the room (an observer of the journal)."""
+        if not self._rooms:
+            return
+        for batch in batches:
+            for item in batch.feed:
+                if isinstance(item, RoomEvents) and item.room_id in self._rooms:
+                    self._room_events(item)
+
+    def _room_events(self, item: RoomEvents) -> None:
+        for stored in item.events:
+            user_id = stored.state_key
+            if stored.type != "m.room.member" or user_id is None:
+                continue
+            if (
+                user_id in self._rooms.get(item.room_id, ())
+                and parse_json(stored.content)["membership"] != "join"
+            ):
+                self.stop(item.room_id, user_id)
+
     def _changed(self, room_id: str) -> None:
         self.serial += 1
+        if room_id in self._rooms:
+            self._changes[room_id] = self.serial
+        else:
+            self._changes.pop(room_id, None)
         for listener in self._listeners:
             listener(room_id, self.serial)
 

@@ -99,6 +99,7 @@ class Notifier:
         self._rooms = rooms
         self._events = events
         self._receipts = receipts
+        self._typing = typing
         self._streams: OrderedDict[str, UserStream] = OrderedDict()
         self._activity: dict[str, RoomActivity] = {}
         self._ready: deque[Waiter] = deque()
@@ -180,6 +181,7 @@ class Notifier:
         activity = self._activity.get(room_id)
         if activity is None:
             activity = self._activity[room_id] = RoomActivity(room_id, number)
+            activity.typing = self._typing.last_change(room_id)
         activity.watchers.add(stream)
         stream.joined[room_id] = activity
         return activity
