@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from hamrasan.accounts.account_data import AccountData
 from hamrasan.accounts.accounts import Accounts
@@ -52,15 +53,20 @@ from hamrasan.sync.composer import SyncComposer
 from hamrasan.sync.notifier import Notifier
 
 
-@dataclass(slots=True)
-class Services:
-    """The services of one server."""
+@dataclass(frozen=True)
+class Ground:
+    """What everything else stands on."""
 
     loop: asyncio.AbstractEventLoop
     settings: Settings
     clock: Clock
     entropy: Entropy
     metrics: Metrics
+
+
+@dataclass(frozen=True)
+class IdentityServices:
+    """Who somebody is, and the stories around that."""
 
     accounts: Accounts
     authenticator: Authenticator
@@ -70,6 +76,19 @@ class Services:
     openid_tokens: OpenIdTokens
     registration_tokens: RegistrationTokens
     reauthentication: Reauthentication
+    open_session: OpenSession
+    end_sessions: EndSessions
+    register: Register
+    register_with_secret: RegisterWithSecret
+    login: Login
+    change_password: ChangePassword
+    deactivate_account: DeactivateAccount
+
+
+@dataclass(frozen=True)
+class PersonalServices:
+    """What belongs to one user."""
+
     account_data: AccountData
     profiles: Profiles
     tags: Tags
@@ -79,20 +98,14 @@ class Services:
     invite_permission: InvitePermission
     presence: Presence
 
-    open_session: OpenSession
-    end_sessions: EndSessions
-    register: Register
-    register_with_secret: RegisterWithSecret
-    login: Login
-    change_password: ChangePassword
-    deactivate_account: DeactivateAccount
-    change_profile: ChangeProfile
-    see_presence: SeePresence
+
+@dataclass(frozen=True)
+class RoomServices:
+    """Rooms: what may be done in them and what may be seen of them."""
 
     registry: RoomRegistry
     access: RoomAccess
     new_rooms: NewRooms
-    create_room: CreateRoom
     messages: Messages
     membership: Membership
     aliases: Aliases
@@ -104,5 +117,35 @@ class Services:
     reports: Reports
     typing: Typing
 
+
+@dataclass(frozen=True)
+class SyncServices:
+    """What tells clients of news."""
+
     notifier: Notifier
     sync: SyncComposer
+
+
+@dataclass(frozen=True)
+class StoryServices:
+    """Stories that cross the other groups."""
+
+    change_profile: ChangeProfile
+    create_room: CreateRoom
+    see_presence: SeePresence
+
+
+Group = Ground | IdentityServices | PersonalServices | RoomServices | SyncServices | StoryServices
+
+
+@dataclass(frozen=True)
+class Services(Ground, IdentityServices, PersonalServices, RoomServices, SyncServices, StoryServices):
+    """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""
+
+
+def join(*groups: Group) -> Services:
+    """Return the services of all groups as one; raises `TypeError` if a group is missing."""
+    values: dict[str, Any] = {
+        field.name: getattr(group, field.name) for group in groups for field in fields(group)
+    }
+    return Services(**values)

@@ -1,0 +1,193 @@
+"""The services of a server, put together by hand in the order of dependency; nothing else knows every part.
+
+Each function here fills one group of `hamrasan.http.services`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from hamrasan.accounts.account_data import AccountData
+from hamrasan.accounts.account_data_view import AccountDataView
+from hamrasan.accounts.filters import Filters
+from hamrasan.accounts.ignored import IgnoredUsers
+from hamrasan.accounts.invite_permission import InvitePermission
+from hamrasan.accounts.presence import Presence
+from hamrasan.accounts.profiles import Profiles
+from hamrasan.accounts.push_rules import PushRules
+from hamrasan.accounts.tags import Tags
+from hamrasan.flows.change_profile import ChangeProfile
+from hamrasan.flows.create_room import CreateRoom
+from hamrasan.flows.identity import Identity
+from hamrasan.flows.see_presence import SeePresence
+from hamrasan.http.services import (
+    Ground,
+    IdentityServices,
+    PersonalServices,
+    RoomServices,
+    Services,
+    StoryServices,
+    SyncServices,
+    join,
+)
+from hamrasan.rooms.access import RoomAccess
+from hamrasan.rooms.aliases import Aliases
+from hamrasan.rooms.history import History
+from hamrasan.rooms.membership import Membership
+from hamrasan.rooms.messages import Messages
+from hamrasan.rooms.new_rooms import NewRooms
+from hamrasan.rooms.receipts import Receipts
+from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.relations import Relations
+from hamrasan.rooms.rendering import Renderer
+from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.timeline import Timeline
+from hamrasan.rooms.typing import Typing
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.entropy import Entropy
+from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.runtime.metrics import Metrics
+from hamrasan.runtime.settings import Settings
+from hamrasan.runtime.tasks import TaskSupervisor
+from hamrasan.storage.sqlite.store import Store
+from hamrasan.sync.composer import SyncComposer
+from hamrasan.sync.notifier import Notifier
+from hamrasan.sync.room_sections import RoomSections
+from hamrasan.sync.shared_chunks import SharedChunks
+from hamrasan.sync.unread import UnreadCounter
+
+EPOCH_LETTERS = 8
+"""Letters that name a run of the server in sync tokens."""
+
+
+def build_services(
+    store: Store,
+    settings: Settings,
+    metrics: Metrics,
+    tasks: TaskSupervisor,
+    clock: Clock,
+    entropy: Entropy,
+    identity: Identity,
+) -> Services:
+    """Put the services of one server together over an open store."""
+    ground = Ground(
+        loop=asyncio.get_running_loop(), settings=settings, clock=clock, entropy=entropy, metrics=metrics
+    )
+    personal = _personal(store, clock)
+    rooms = _rooms(store, ground, personal)
+    return join(
+        ground,
+        _identity(identity),
+        personal,
+        rooms,
+        _syncing(store, ground, personal, rooms),
+        _stories(store, personal, rooms, tasks),
+    )
+
+
+def _identity(identity: Identity) -> IdentityServices:
+    return IdentityServices(
+        accounts=identity.accounts,
+        authenticator=identity.authenticator,
+        devices=identity.devices,
+        tokens=identity.tokens,
+        login_tokens=identity.login_tokens,
+        openid_tokens=identity.openid_tokens,
+        registration_tokens=identity.registration_tokens,
+        reauthentication=identity.reauthentication,
+        open_session=identity.open_session,
+        end_sessions=identity.end_sessions,
+        register=identity.register,
+        register_with_secret=identity.register_with_secret,
+        login=identity.login,
+        change_password=identity.change_password,
+        deactivate_account=identity.deactivate_account,
+    )
+
+
+def _personal(store: Store, clock: Clock) -> PersonalServices:
+    journal, locks = store.journal, KeyedLocks()
+    account_data = AccountData(journal, store.account_data)
+    presence = Presence(clock)
+    journal.observe(presence.committed)
+    return PersonalServices(
+        account_data=account_data,
+        profiles=Profiles(journal, store.profiles, store.accounts, locks),
+        tags=Tags(account_data, locks),
+        filters=Filters(journal, store.filters),
+        push_rules=PushRules(account_data, locks),
+        ignored=IgnoredUsers(account_data),
+        invite_permission=InvitePermission(account_data),
+        presence=presence,
+    )
+
+
+def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServices:
+    journal, clock, name = store.journal, ground.clock, ground.settings.server_name
+    registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
+    history = History(store.state)
+    renderer = Renderer(store.events, store.state, clock)
+    access = RoomAccess(registry, store.rooms, history)
+    return RoomServices(
+        registry=registry,
+        access=access,
+        new_rooms=NewRooms(registry, ground.entropy, name),
+        messages=Messages(registry),
+        membership=Membership(
+            registry,
+            access,
+            store.rooms,
+            store.accounts,
+            personal.profiles,
+            personal.invite_permission,
+            name,
+        ),
+        aliases=Aliases(registry, access, store.rooms, name),
+        history=history,
+        renderer=renderer,
+        timeline=Timeline(store.events, store.state, history, personal.ignored),
+        relations=Relations(store.events, store.rooms, renderer),
+        receipts=Receipts(journal, access, store.events, store.receipts, personal.account_data, clock),
+        reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
+        typing=Typing(clock),
+    )
+
+
+def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices) -> SyncServices:
+    presence, typing = personal.presence, rooms.typing
+    notifier = Notifier(store.journal, store.rooms, store.events, store.receipts, typing)
+    presence.on_change(lambda state: notifier.presence_changed(state.user_id))
+    sections = RoomSections(
+        store.events,
+        store.state,
+        store.receipts,
+        rooms.renderer,
+        rooms.history,
+        typing,
+        UnreadCounter(store.events, store.state, store.receipts, personal.push_rules, personal.ignored),
+        personal.ignored,
+        SharedChunks(rooms.renderer, ground.clock),
+    )
+    composer = SyncComposer(
+        notifier,
+        rooms.registry,
+        sections,
+        store.events,
+        AccountDataView(store.account_data),
+        typing,
+        presence,
+        personal.ignored,
+        ground.clock,
+        ground.entropy.id(EPOCH_LETTERS),
+    )
+    return SyncServices(notifier=notifier, sync=composer)
+
+
+def _stories(
+    store: Store, personal: PersonalServices, rooms: RoomServices, tasks: TaskSupervisor
+) -> StoryServices:
+    return StoryServices(
+        change_profile=ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks),
+        create_room=CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership),
+        see_presence=SeePresence(personal.presence, store.rooms),
+    )
