@@ -58,6 +58,10 @@ class Devices:
             raise not_found("You have no device with this id.")
         return device
 
+    async def ending(self) -> list[DeviceRow]:
+        """Return the devices that the command line has ended and that are still there."""
+        return await self._reader.ending()
+
     async def rename(self, user_id: str, device_id: str, display_name: str) -> None:
         """Call the device something else; raises `M_NOT_FOUND`, `M_INVALID_PARAM`."""
         check_display_name(display_name)

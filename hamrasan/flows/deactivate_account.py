@@ -6,7 +6,7 @@ afterwards, and again after a restart if the server stopped meanwhile: the accou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from hamrasan.accounts.accounts import Accounts
 from hamrasan.accounts.erasure import writes_to_erase, writes_to_leave
@@ -39,7 +39,6 @@ class DeactivateAccount:
         end_sessions: EndSessions,
         reauthentication: Reauthentication,
         tasks: TaskSupervisor,
-        departures: Sequence[Departure] = (),
     ) -> None:
         self._journal = journal
         self._reader = reader
@@ -47,8 +46,12 @@ class DeactivateAccount:
         self._end_sessions = end_sessions
         self._reauthentication = reauthentication
         self._tasks = tasks
-        self._departures = departures
+        self._departures: list[Departure] = []
         self._departing: set[str] = set()
+
+    def on_departure(self, departure: Departure) -> None:
+        """Let `departure` take part in every deactivation, after those that were added before."""
+        self._departures.append(departure)
 
     async def by_user(self, requester: Requester, *, erase: bool, auth: object, address: str) -> None:
         """End the requester's account; raises `InteractionNeeded` (401) until confirmed with the password."""
@@ -69,6 +72,7 @@ class DeactivateAccount:
 
     async def resume(self) -> None:
         """Finish every deactivation that was begun, here or by the command line."""
+        await self._end_sessions.resume()
         for account in await self._reader.departing():
             if account.user_id not in self._departing:
                 self._departing.add(account.user_id)

@@ -47,6 +47,14 @@ class EndSessions:
         async with self._reauthentication.confirmed(requester.user_id, action, auth, address):
             await self.end(requester.user_id, device_ids)
 
+    async def resume(self) -> None:
+        """Take the devices away that the command line has ended, whose tokens are gone already."""
+        ending: dict[str, list[str]] = {}
+        for device in await self._devices.ending():
+            ending.setdefault(device.user_id, []).append(device.device_id)
+        for user_id, device_ids in ending.items():
+            await self.end(user_id, device_ids)
+
     async def end(self, user_id: str, device_ids: Sequence[str]) -> None:
         """Take these devices away, with all their tokens."""
         existing = [

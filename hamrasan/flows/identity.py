@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hamrasan.accounts.accounts import Accounts, Exclusive, nobody_is_reserved
@@ -17,7 +16,7 @@ from hamrasan.accounts.tokens import Tokens
 from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.devices.devices import Devices
 from hamrasan.flows.change_password import ChangePassword
-from hamrasan.flows.deactivate_account import DeactivateAccount, Departure
+from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.login import Login
 from hamrasan.flows.open_session import IsKeyId, OpenSession, nobody_has_keys
@@ -49,7 +48,6 @@ class Hooks:
 
     is_exclusive: Exclusive = nobody_is_reserved
     is_key_id: IsKeyId = nobody_has_keys
-    departures: Sequence[Departure] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ def assemble_identity(
     end_sessions = EndSessions(journal, devices, reauthentication)
     authenticator = Authenticator(journal, store.tokens, clock)
     deactivate_account = DeactivateAccount(
-        journal, store.accounts, accounts, end_sessions, reauthentication, tasks, hooks.departures
+        journal, store.accounts, accounts, end_sessions, reauthentication, tasks
     )
 
     return Identity(

@@ -19,6 +19,7 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.identity import Identity
+from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.http.services import (
     Ground,
@@ -75,6 +76,7 @@ def build_services(
     )
     personal = _personal(store, clock)
     rooms = _rooms(store, ground, personal)
+    identity.deactivate_account.on_departure(LeaveAllRooms(rooms.membership, store.rooms).leave)
     return join(
         ground,
         _identity(identity),

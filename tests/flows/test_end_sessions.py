@@ -11,7 +11,6 @@ import pytest
 from hamrasan.accounts.requester import Requester
 from hamrasan.accounts.user_interactive import InteractionNeeded
 from hamrasan.flows.deactivate_account import ending
-from hamrasan.flows.identity import Hooks
 from hamrasan.flows.open_session import WantedDevice
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow, AnnounceOutsideChange
@@ -208,6 +207,7 @@ def test_a_deactivated_account_lets_nobody_in_and_leaves_nothing_behind(tmp_path
         told.append(account)
 
     async def scenario(world: World) -> None:
+        world.identity.deactivate_account.on_departure(depart)
         requester = await at_phone(world)
         await world.account(BOB)
         await world.identity.deactivate_account.by_user(requester, erase=True, auth=AUTH, address=ADDRESS)
@@ -223,7 +223,7 @@ def test_a_deactivated_account_lets_nobody_in_and_leaves_nothing_behind(tmp_path
             await world.identity.deactivate_account.by_administrator(ALICE, erase=False)
         assert caught.value.errcode == "M_NOT_FOUND"
 
-    in_world(tmp_path, scenario, hooks=Hooks(departures=[depart]))
+    in_world(tmp_path, scenario)
 
 
 def test_a_departure_that_failed_is_tried_again(tmp_path: Path) -> None:
@@ -235,6 +235,7 @@ def test_a_departure_that_failed_is_tried_again(tmp_path: Path) -> None:
             raise RuntimeError("a room cannot be left now")
 
     async def scenario(world: World) -> None:
+        world.identity.deactivate_account.on_departure(depart)
         await world.account()
         await world.store.journal.submit(Batch(ending(ALICE, erase=False)))
         with pytest.raises(RuntimeError):
@@ -243,7 +244,7 @@ def test_a_departure_that_failed_is_tried_again(tmp_path: Path) -> None:
         await departed(world)
         assert calls == [ALICE, ALICE]
 
-    in_world(tmp_path, scenario, hooks=Hooks(departures=[depart]))
+    in_world(tmp_path, scenario)
 
 
 def test_what_the_command_line_began_is_finished_by_the_server(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ class SeeDevice(NamedTuple):
     device_id: str
 
 
+class EndDevices(NamedTuple):
+    """All devices of the user are to be deleted by the server: whoever writes this cannot tell those who see them."""
+
+    user_id: str
+
+
 class DeleteDevice(NamedTuple):
     """The device is gone."""
 
@@ -82,6 +88,9 @@ class DeviceReader(Protocol):
 
     async def devices(self, user_id: str) -> list[DeviceRow]:
         """Return the user's devices, in the order of ids."""
+
+    async def ending(self) -> list[DeviceRow]:
+        """Return the devices that are still to be deleted (see `EndDevices`)."""
 
     async def list_changes(self, after: Position) -> list[tuple[str, Position]]:
         """Return the users whose device lists changed after a position, with their latest change, in its order."""

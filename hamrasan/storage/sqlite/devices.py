@@ -11,11 +11,12 @@ STATEMENTS: dict[type, str] = {
     port.NewDevice: (
         "INSERT INTO devices (user_id, device_id, display_name, created_ts, last_seen_ts, last_seen_ip)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, device_id) DO UPDATE SET"
-        " last_seen_ts = coalesce(excluded.last_seen_ts, devices.last_seen_ts),"
+        " ending = 0, last_seen_ts = coalesce(excluded.last_seen_ts, devices.last_seen_ts),"
         " last_seen_ip = coalesce(excluded.last_seen_ip, devices.last_seen_ip)"
     ),
     port.RenameDevice: "UPDATE devices SET display_name = ? WHERE user_id = ? AND device_id = ?",
     port.SeeDevice: "UPDATE devices SET last_seen_ts = ?, last_seen_ip = ? WHERE user_id = ? AND device_id = ?",
+    port.EndDevices: "UPDATE devices SET ending = 1 WHERE user_id = ?",
     port.DeleteDevice: "DELETE FROM devices WHERE user_id = ? AND device_id = ?",
     port.ChangeDeviceList: (
         "INSERT INTO device_list_changes (user_id, position) VALUES (?, ?)"
@@ -41,6 +42,10 @@ class SqliteDevices:
         """Return the user's devices, in the order of ids."""
         rows = self._database.rows(_SELECT + "WHERE user_id = ? ORDER BY device_id", (user_id,))
         return [DeviceRow._make(row) for row in rows]
+
+    async def ending(self) -> list[DeviceRow]:
+        """Return the devices that are still to be deleted."""
+        return [DeviceRow._make(row) for row in self._database.rows(_SELECT + "WHERE ending = 1")]
 
     async def list_changes(self, after: Position) -> list[tuple[str, Position]]:
         """Return the users whose device lists changed after a position, with their latest change."""

@@ -23,6 +23,7 @@ from hamrasan.storage.ports.devices import (
     ChangeDeviceList,
     DeleteDevice,
     DeviceRow,
+    EndDevices,
     NewDevice,
     RenameDevice,
     SeeDevice,
@@ -227,6 +228,22 @@ def test_a_known_device_keeps_its_name(run: Run) -> None:
         await put(store, NewDevice(ALICE, "PHONE", "Another name", 5_000, 5_000, "192.0.2.9"))
         expected = DeviceRow(ALICE, "PHONE", "Phone", 1_000, 5_000, "192.0.2.9")
         assert await store.devices.device(ALICE, "PHONE") == expected
+
+    run(scenario)
+
+
+def test_devices_that_end_are_found_until_they_are_gone_or_come_back(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await put(
+            store, new_device(ALICE, "A"), new_device(ALICE, "B"), new_device(BOB, "A"), EndDevices(ALICE)
+        )
+        assert [(row.user_id, row.device_id) for row in await store.devices.ending()] == [
+            (ALICE, "A"),
+            (ALICE, "B"),
+        ]
+        await put(store, DeleteDevice(ALICE, "A"), new_device(ALICE, "B"))
+        assert await store.devices.ending() == []
+        assert [row.device_id for row in await store.devices.devices(ALICE)] == ["B"]
 
     run(scenario)
 

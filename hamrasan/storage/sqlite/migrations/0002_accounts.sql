@@ -29,8 +29,10 @@ CREATE TABLE devices (
     created_ts INTEGER NOT NULL,
     last_seen_ts INTEGER,
     last_seen_ip TEXT,
+    ending INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, device_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX devices_ending ON devices (user_id, device_id) WHERE ending = 1;
 
 -- Of each user the latest change only: whoever is behind has to ask for the keys of today anyway.
 CREATE TABLE device_list_changes (

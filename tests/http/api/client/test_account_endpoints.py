@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -45,6 +46,18 @@ def test_deactivating(server: Running) -> None:
         refused(http.post("/_matrix/client/v3/login", json=auth_of(who)), 403, "M_FORBIDDEN")
         wanted = {"username": who.localpart, "password": PASSWORD}
         refused(http.post("/_matrix/client/v3/register", json=wanted), 400, "M_USER_IN_USE")
+
+
+def test_a_deactivated_user_leaves_every_room(server: Running) -> None:
+    host, guest = server.register(), server.register()
+    room_id, other_room = (host.create_room(preset="public_chat") for _ in range(2))
+    guest.join(room_id)
+    host.invite(other_room, guest)
+    guest.post("/account/deactivate", {"auth": auth_of(guest)})
+    for room in (room_id, other_room):
+        path = f"/rooms/{quote(room)}/state/m.room.member/{quote(guest.user_id)}"
+        while (membership := host.get(path)["membership"]) != "leave":
+            assert membership in ("join", "invite")
 
 
 def test_capabilities(server: Running) -> None:
