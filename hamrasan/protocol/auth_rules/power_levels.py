@@ -107,7 +107,7 @@ class PowerLevels:
             self._users.update(self._entries(content.get("users")))
             self._events = self._entries(content.get("events"))
             self._notifications = self._entries(content.get("notifications"))
-        elif not version.authorization.privileged_creators:
+        else:
             self._users.update(dict.fromkeys(creators, CREATOR_LEVEL_WITHOUT_EVENT))
         if version.authorization.privileged_creators:
             self._users.update(dict.fromkeys(creators, CREATOR_LEVEL))

@@ -66,6 +66,12 @@ class TestRoom:
             open_room.sets_power_levels(ALICE, {CAROL: 50} if version == "12" else {ALICE: 100, CAROL: 50})
             open_room.send(CAROL, kind, {}, "t")
 
+    @pytest.mark.parametrize("federate", [True, None, 0, ""])
+    def test_only_false_closes_a_room(self, version: str, federate: object) -> None:
+        room = World(version, create_content={"m.federate": federate})
+        room.sets_join_rule(ALICE, "public")
+        room.joins(CAROL)
+
 
 class TestOrdinaryEvents:
     def test_only_members_send(self, version: str) -> None:

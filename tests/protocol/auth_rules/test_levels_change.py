@@ -202,6 +202,13 @@ def test_an_entry_that_cannot_be_read_may_stay_but_not_change() -> None:
     room.sets_power_levels(ALICE, {ALICE: 100, BOB: 50}, {"ban": "much"})
 
 
+def test_true_is_not_one() -> None:
+    room = World("9", only_create=True)
+    room.joins(ALICE)
+    room.sets_power_levels(ALICE, {ALICE: 100}, {"ban": True})
+    assert room.refuses(ALICE, "m.room.power_levels", {"users": {ALICE: 100}, "ban": 1}, "") == "9.3"
+
+
 def test_a_map_that_cannot_be_read_refuses_changes() -> None:
     room = World("9", only_create=True)
     room.joins(ALICE)

@@ -56,6 +56,17 @@ class TestJoin:
         room.leaves(ALICE)
         assert room.refuses_member(ALICE, ALICE, "join") == rule(version, "4.3.7")
 
+    def test_nor_beside_other_events(self, version: str) -> None:
+        room = World(version, only_create=True)
+        event = room.make(
+            ALICE,
+            "m.room.member",
+            {"membership": "join"},
+            ALICE,
+            prev_events=[room.create.event_id, "$other"],
+        )
+        assert room.refusal_of(event).rule == rule(version, "4.3.7")
+
     def test_only_the_sender_of_the_create_event_not_an_additional_creator(self) -> None:
         room = World("12", create_content={"additional_creators": [BOB]}, only_create=True)
         assert room.refuses_member(BOB, BOB, "join") == "5.3.7"
@@ -135,6 +146,14 @@ class TestRestrictedJoin:
     def test_nobody_else_does(self, room: World, authoriser: Any) -> None:
         refused = room.refuses_member(BOB, BOB, "join", {AUTHORISED: authoriser})
         assert refused == rule(room.version.id, "4.3.5.2")
+
+    def test_one_who_left_vouches_no_more(self, room: World) -> None:
+        own = {} if room.version.id == "12" else {ALICE: 100}
+        room.sets_power_levels(ALICE, {**own, DAN: 10}, {"invite": 10})
+        branch = room.fork()
+        branch.joins(BOB, {AUTHORISED: DAN})
+        room.leaves(DAN)
+        assert room.refuses_member(BOB, BOB, "join", {AUTHORISED: DAN}) == rule(room.version.id, "4.3.5.2")
 
     def test_without_a_voucher_nobody_joins(self, room: World) -> None:
         assert room.refuses_member(BOB, BOB, "join") == rule(room.version.id, "4.3.5.2")
@@ -307,6 +326,11 @@ class TestKnock:
         room = World("6")
         room.sets_join_rule(ALICE, "knock")
         assert room.refuses_member(BOB, BOB, "knock") == "4.6"
+
+    def test_before_version_7_a_knock_that_got_in_is_no_membership_to_leave(self) -> None:
+        room = World("6")
+        room.add(room.make(BOB, "m.room.member", {"membership": "knock"}, BOB))
+        assert room.refuses_member(BOB, BOB, "leave") == "4.4.1"
 
     def test_before_version_10_the_mixed_rule_is_unknown(self) -> None:
         room = World("9")

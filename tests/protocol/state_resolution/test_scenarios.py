@@ -182,6 +182,19 @@ def test_three_branches_meet_at_once(version: str) -> None:
     assert_state(one.merged(two, three), ban, topic)
 
 
+def test_levels_that_no_state_holds_decide_on_the_way_but_do_not_stay(version: str) -> None:
+    """Bob's topic cites a promotion that all states forgot. It is in the auth difference, so it is tried again: the
+    topic is judged by it, and the levels that all agree on come back in the end."""
+    start = public_world(version, BOB, CAROL)
+    agreed = start.events[start.state[LEVELS]]
+    left, right = start.fork(), start.fork()
+    levels(left, ALICE, bob=50)
+    topic = left.sets_topic(BOB, "as moderator")
+    left.state[LEVELS] = agreed.event_id
+    right.sets_topic(ALICE, "before", at=0)
+    assert_state(left.merged(right), agreed, topic)
+
+
 def closed_room_whose_owner_left(version: str) -> tuple[World, list[dict[tuple[str, str], str]], list[Event]]:
     """The first problem of the proposal that became algorithm 2.1 (MSC4297): the owner closes the room and leaves;
     two members rename themselves; two servers hold, for what the other did, the state from before."""
