@@ -27,13 +27,16 @@ from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
+from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.login import Login
 from hamrasan.flows.open_session import OpenSession
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
+from hamrasan.rooms.directory import Directory
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
@@ -109,6 +112,7 @@ class RoomServices:
     messages: Messages
     membership: Membership
     aliases: Aliases
+    directory: Directory
     history: History
     renderer: Renderer
     timeline: Timeline
@@ -132,6 +136,8 @@ class StoryServices:
 
     change_profile: ChangeProfile
     create_room: CreateRoom
+    join_room: JoinRoom
+    upgrade_room: UpgradeRoom
     see_presence: SeePresence
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, not_found
 from hamrasan.protocol.identifiers import parse_room_alias, parse_room_id
+from hamrasan.protocol.visibility import WORLD_READABLE, parse_visibility
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.registry import RoomRegistry
@@ -81,6 +82,14 @@ class Aliases:
     async def of_room(self, room: Room) -> list[str]:
         """Return the aliases of a room on this server."""
         return await self._rooms.aliases(room.number)
+
+    async def listed_for(self, room_id: str, user_id: str) -> list[str]:
+        """Return the aliases of a room that the user is in, or that the world may read; else raise `M_FORBIDDEN`."""
+        readable = await self._access.readable(room_id, user_id)
+        visibility = parse_visibility(readable.room.content("m.room.history_visibility"))
+        if not (readable.joined or visibility == WORLD_READABLE):
+            raise forbidden("You are not in this room.")
+        return await self.of_room(readable.room)
 
     async def create(self, alias: str, room_id: str, user_id: str) -> None:
         """Let `alias` point to a room that the user is in; raises `M_INVALID_PARAM`, `M_FORBIDDEN`, `AliasInUse`."""

@@ -71,9 +71,9 @@ class RoomRegistry:
         self._last_number = max(last, self._last_number) + 1
         return self._last_number
 
-    def begin(self, room: Room) -> Decision:
-        """Begin a decision about events of `room`."""
-        return Decision(room, self.journal, self.clock.now_ms())
+    def begin(self, room: Room, after: Decision | None = None) -> Decision:
+        """Begin a decision about events of `room`, perhaps one with a decision `after` which it comes."""
+        return Decision(room, self.journal, self.clock.now_ms(), after)
 
     def allows(self, room: Room, new: NewEvent) -> bool:
         """Return whether the room's rules would take `new` now; nothing changes."""

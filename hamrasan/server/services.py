@@ -16,11 +16,14 @@ from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.tags import Tags
+from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.identity import Identity
+from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
     Ground,
     IdentityServices,
@@ -33,6 +36,7 @@ from hamrasan.http.services import (
 )
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
+from hamrasan.rooms.directory import Directory
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
@@ -145,6 +149,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
             name,
         ),
         aliases=Aliases(registry, access, store.rooms, name),
+        directory=Directory(registry, store.rooms, store.state),
         history=history,
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, personal.ignored),
@@ -188,8 +193,19 @@ def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: Ro
 def _stories(
     store: Store, personal: PersonalServices, rooms: RoomServices, tasks: TaskSupervisor
 ) -> StoryServices:
+    carry_over = CarryOverSettings(rooms.registry, personal.account_data, personal.tags, personal.push_rules)
     return StoryServices(
         change_profile=ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks),
         create_room=CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership),
+        join_room=JoinRoom(rooms.membership, rooms.registry, carry_over),
+        upgrade_room=UpgradeRoom(
+            rooms.registry,
+            rooms.access,
+            rooms.new_rooms,
+            rooms.aliases,
+            rooms.membership,
+            carry_over,
+            store.rooms,
+        ),
         see_presence=SeePresence(personal.presence, store.rooms),
     )

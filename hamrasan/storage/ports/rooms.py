@@ -116,6 +116,13 @@ class DeleteAlias(NamedTuple):
     alias: str
 
 
+class MoveAliases(NamedTuple):
+    """All aliases of one room point to another from now on."""
+
+    to_room: int
+    from_room: int
+
+
 class PublishRoom(NamedTuple):
     """The room is listed in the public room directory."""
 
@@ -223,13 +230,13 @@ class EventReader(Protocol):
         """Return the position of the room's last event; 0 if it has none."""
 
     async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
-        """Return the events that this device sent with this transaction id (several rooms or users: the caller looks)."""
+        """Return the events that this device sent with this transaction id (of several rooms or users, if need be)."""
 
     async def transactions(self, device_id: str, limit: int) -> list[str]:
         """Return at most `limit` transaction ids that this device ever used for events."""
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
-        """Return the event whose `origin_server_ts` is nearest to `ts`, at or before it if `backwards`, else at or after."""
+        """Return the event whose `origin_server_ts` is nearest to `ts`, before it if `backwards`, else after; or at it."""
 
     async def relations(
         self,

@@ -30,6 +30,7 @@ STATEMENTS: dict[type, str] = {
     port.RedactEvent: "UPDATE events SET content = ?, redacted_by = ? WHERE position = ?",
     port.PutAlias: "INSERT INTO room_aliases (alias, room, creator) VALUES (?, ?, ?)",
     port.DeleteAlias: "DELETE FROM room_aliases WHERE alias = ?",
+    port.MoveAliases: "UPDATE room_aliases SET room = ? WHERE room = ?",
     port.PublishRoom: "INSERT INTO published_rooms (room) VALUES (?) ON CONFLICT (room) DO NOTHING",
     port.UnpublishRoom: "DELETE FROM published_rooms WHERE room = ?",
     port.NewReport: (

@@ -34,7 +34,7 @@ async def join_by_id_or_alias(request: Request, services: Services) -> Response:
 async def _join(request: Request, services: Services, room_id: str) -> Response:
     user_id = active_requester(request).user_id
     body = request.decode(JoinBody)
-    await services.membership.join(room_id, user_id, body.reason, body.third_party_signed)
+    await services.join_room.join(room_id, user_id, body.reason, body.third_party_signed)
     return ok({"room_id": room_id})
 
 
