@@ -56,7 +56,7 @@ def _warnings(run: Run) -> list[str]:
         lines.append(f"{dropped} of {len(measured)} measurements were dropped: the generator was the limit.")
     if run.scale != "full":
         lines.append("A quick run: good for a look while working, not for quoting.")
-    classes = {facts.get("durability", "?")[:1] for facts in run.servers.values()}
+    classes = {facts["durability"][:1] for facts in run.servers.values() if facts}
     if len(classes) > 1:
         lines.append("**The servers promise different durability**: their sends must not be compared.")
     return [line for text in lines for line in (text, "")]

@@ -51,7 +51,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("latency.p99_ms", "latency send to delivered, p99, open loop", "ms", "less", "messages/s"),
     Metric("latency.delivered_percent", "latency run: delivered in time", "%", "more", "messages/s"),
     *(
-        Metric(f"{name}.loop_pause_ms", f"longest event-loop pause until the end of {title}", "ms", "less")
+        Metric(f"{name}.loop_pause_ms", f"longest event-loop pause during {title}", "ms", "less")
         for name, title in (
             ("w1", "W1"),
             ("w2", "W2"),

@@ -65,15 +65,24 @@ class Benchmark:
     def execute(self) -> Run:
         """Prepare and measure everything; what fails is noted in the result and the rest goes on."""
         self.run.machine["generator"] += f", {require_wrk()}"
-        for contender in self.contenders:
-            contender.server.install()
-            self.run.servers[contender.server.name] = dict(contender.server.describe())
-            self._prepare(contender)
+        ready = [contender for contender in self.contenders if self._is_ready(contender)]
         for number in range(1, self.scale.rounds + 1):
-            for contender in random.sample(list(self.contenders), len(self.contenders)):
+            for contender in random.sample(ready, len(ready)):
                 self._say(f"round {number} of {self.scale.rounds}: {contender.server.name}")
                 self._round(contender, number)
         return self.run
+
+    def _is_ready(self, contender: Contender) -> bool:
+        name = contender.server.name
+        self.run.servers[name] = {}
+        try:
+            contender.server.install()
+            self.run.servers[name] = dict(contender.server.describe())
+            self._prepare(contender)
+        except BenchError as failure:
+            self._note(f"{name} is left out: {failure}")
+            return False
+        return True
 
     def _prepare(self, contender: Contender) -> None:
         saved = contender.data_dir / "world.json"
@@ -137,6 +146,7 @@ class Benchmark:
         server = context.running.server
         wait_until_idle(context.running.pids, SETTLE_LIMIT_SECONDS)
         idle_before = wait_until_quiet(self.quiet_wait_seconds)
+        server.loop_pause_seconds(context.running.metrics_port)
         try:
             samples = WORKLOADS[name](context)
         except BenchError as failure:

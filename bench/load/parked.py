@@ -1,7 +1,7 @@
 """Generator of W4: many clients that long-poll and are left alone.
 
-Run by the harness as `python -m bench.load.parked PLAN`. It prints a line when all have their sync token and
-no connection is open, waits for a line, parks everybody, prints a line, and ends at the next line.
+Run by the harness as `python -m bench.load.parked PLAN`. It goes through `PHASES`: it prints a line when it is in
+one and waits for a line before it goes on to the next.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from bench.load.chat import JoinedRoom, Poller, sync_all
 from bench.load.child import print_result, read_plan
 from bench.load.epoll import Loop
 
+PHASES = ("synced", "half", "parked")
+"""All have their sync token and no connection is open; half of them long-poll; all of them do."""
+
 
 class ParkedPlan(msgspec.Struct):
     """The clients: one access token (so one device) and one room of its user for each."""
@@ -25,7 +28,7 @@ class ParkedPlan(msgspec.Struct):
 
 
 class Phase(msgspec.Struct):
-    """Where the generator is."""
+    """Where the generator is, and how many clients came to be parked there."""
 
     phase: str
     clients: int
@@ -40,13 +43,14 @@ def main() -> None:
     ]
     sync_all(loop, pollers)
     loop.close_links()
-    print_result(Phase("synced", len(pollers)))
-    sys.stdin.readline()
-    for poller in pollers:
-        poller.park(_ignore)
-    print_result(Phase("parked", len(pollers)))
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        loop.turn(0.1)
+    half = len(pollers) // 2
+    for phase, newly_parked in zip(PHASES, ([], pollers[:half], pollers[half:]), strict=True):
+        for poller in newly_parked:
+            poller.park(_ignore)
+        print_result(Phase(phase, len(newly_parked)))
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            loop.turn(0.1)
+        sys.stdin.readline()
 
 
 def _ignore(_room: JoinedRoom, _now: float) -> None:

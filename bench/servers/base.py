@@ -57,7 +57,7 @@ class Server(Protocol):
         """Return version and settings, as label and value, for the result."""
 
     def loop_pause_seconds(self, metrics_port: int) -> float | None:
-        """Return the longest pause of the server's event loop since its start; None where it tells none."""
+        """Return the longest pause of the server's event loop since the last call; None where it tells none."""
 
 
 @dataclass

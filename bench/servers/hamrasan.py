@@ -62,7 +62,7 @@ class Hamrasan:
         }
 
     def loop_pause_seconds(self, metrics_port: int) -> float | None:
-        """Read the longest event-loop pause from the metrics listener."""
+        """Read the metrics listener, which begins a new interval for the longest pause at each reading."""
         found = _LOOP_LAG.search(get_text(metrics_port, "/metrics") or "")
         return float(found[1]) if found else None
 
