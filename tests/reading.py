@@ -81,7 +81,7 @@ def react(person: Person, room_id: str, parent: str, key: str) -> str:
 
 def ignore(person: Person, *others: Person) -> None:
     """Let a person ignore others, and only them."""
-    content = {"ignored_users": {other.user_id: {} for other in others}}
+    content: dict[str, Any] = {"ignored_users": {other.user_id: {} for other in others}}
     path = f"/user/{quote(person.user_id)}/account_data/m.ignored_user_list"
     person.put(path, content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -138,3 +139,20 @@ def test_the_timeline_agrees_with_the_rule_at_each_event(
     assert [timeline.can_see(at) for at in range(len(history))] == expected
     if first <= last < len(history):
         assert timeline.can_see_all(first, last) is all(expected[first : last + 1])
+    ranges = timeline.visible_ranges(first, last)
+    listed = [position for low, high in ranges for position in range(low + 1, high + 1)]
+    assert [at for at in listed if at < len(history)] == [
+        at for at in range(first + 1, min(last, len(history) - 1) + 1) if expected[at]
+    ]
+    assert all(low < high for low, high in ranges)
+    assert all(before[1] < after[0] for before, after in pairwise(ranges)), "ranges that touch are one"
+
+
+def test_ranges_of_who_came_left_and_came_back() -> None:
+    timeline = VisibilityTimeline([(0, "joined")], [(3, "join"), (6, "leave"), (9, "join")])
+    assert timeline.visible_ranges(0, 100) == [(2, 6), (8, 100)]
+    assert timeline.visible_ranges(4, 5) == [(4, 5)]
+    assert timeline.visible_ranges(6, 8) == []
+    assert timeline.visible_ranges(5, 5) == []
+    assert VisibilityTimeline([], []).visible_ranges(0, 100) == []
+    assert VisibilityTimeline([(0, "world_readable")], []).visible_ranges(0, 100) == [(0, 100)]
