@@ -70,13 +70,13 @@ def reply_in_thread(person: Person, room_id: str, root: str, body: str) -> str:
 
 
 def relate(person: Person, room_id: str, parent: str, rel_type: str, body: str, **content: Any) -> str:
-    relation = {"rel_type": rel_type, "event_id": parent}
-    return person.send(room_id, body, **{"m.relates_to": relation, **content})
+    content["m.relates_to"] = {"rel_type": rel_type, "event_id": parent}
+    return person.send(room_id, body, **content)
 
 
 def react(person: Person, room_id: str, parent: str, key: str) -> str:
-    relation = {"rel_type": "m.annotation", "event_id": parent, "key": key}
-    return person.send(room_id, key, "m.reaction", **{"m.relates_to": relation})
+    content = {"m.relates_to": {"rel_type": "m.annotation", "event_id": parent, "key": key}}
+    return person.send(room_id, key, "m.reaction", **content)
 
 
 def ignore(person: Person, *others: Person) -> None:

@@ -134,6 +134,8 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     history = History(store.state)
     renderer = Renderer(store.events, store.state, clock)
     access = RoomAccess(registry, store.rooms, history)
+    typing = Typing(clock)
+    journal.observe(typing.committed)
     return RoomServices(
         registry=registry,
         access=access,
@@ -156,7 +158,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
         relations=Relations(store.events, store.rooms, renderer),
         receipts=Receipts(journal, access, store.events, store.receipts, personal.account_data, clock),
         reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
-        typing=Typing(clock),
+        typing=typing,
     )
 
 

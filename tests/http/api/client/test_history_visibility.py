@@ -11,6 +11,7 @@ from tests.reading import (
     bodies,
     get_v1,
     leave,
+    relate,
     reply_in_thread,
     room_path,
     room_with_visibility,
@@ -212,8 +213,7 @@ def test_what_is_bundled_with_an_event_is_hidden_like_an_event(server: Running) 
     leave(bob, room_id)
     reply_in_thread(alice, room_id, root, "hidden")
     edit = {"msgtype": "m.text", "body": "edited"}
-    relation = {"rel_type": "m.replace", "event_id": root}
-    alice.send(room_id, "* edited", **{"m.new_content": edit, "m.relates_to": relation})
+    relate(alice, room_id, root, "m.replace", "* edited", **{"m.new_content": edit})
 
     seen = bob.get(room_path(room_id, "event", root))["unsigned"]["m.relations"]
     assert "m.replace" not in seen
