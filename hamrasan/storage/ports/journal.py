@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hamrasan.protocol.errors import MatrixError
 
@@ -18,6 +18,10 @@ Position = int
 
 Write = tuple[Any, ...]
 """One row to write: an instance of a `NamedTuple` class of a port; adapters map the class to a statement."""
+
+
+class Probe(NamedTuple):
+    """Changes nothing that anybody reads: only whether the disk still takes it is asked."""
 
 
 @dataclass(slots=True)

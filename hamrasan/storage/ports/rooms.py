@@ -236,7 +236,7 @@ class EventReader(Protocol):
         """Return at most `limit` transaction ids that this device ever used for events."""
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
-        """Return the event whose `origin_server_ts` is nearest to `ts`, before it if `backwards`, else after; or at it."""
+        """Return the event nearest to `ts` by `origin_server_ts`, at or before it if `backwards`, else at or after."""
 
     async def relations(
         self,

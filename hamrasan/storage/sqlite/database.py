@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,16 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class StoreNewer(Exception):
+    """A newer version of the program has worked on this store, and this one does not know how to read it."""
+
+
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the schema up to date; each numbered file runs once, in its own transaction."""
+    """Bring the schema up to date; each numbered file runs once, in its own transaction. Raises `StoreNewer`."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT"
     )
-    done = {number for (number,) in connection.execute("SELECT number FROM schema_migrations")}
-    files = resources.files("hamrasan.storage.sqlite") / "migrations"
-    for file in sorted(files.iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".sql"):
-            continue
-        number = int(file.name.split("_", 1)[0])
-        if number in done:
-            continue
+    for number, file in missing_migrations(connection).items():
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement in _statements(file.read_text(encoding="utf-8")):
@@ -61,6 +59,17 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def missing_migrations(connection: sqlite3.Connection) -> dict[int, Traversable]:
+    """Return the migrations that have not run on this store, by number. Raises `StoreNewer`."""
+    folder = resources.files("hamrasan.storage.sqlite") / "migrations"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
+    known = {int(file.name.split("_", 1)[0]): file for file in files}
+    done = {number for (number,) in connection.execute("SELECT number FROM schema_migrations")}
+    if unknown := done - known.keys():
+        raise StoreNewer(f"The store has the migration {max(unknown)}, which this version does not know.")
+    return {number: file for number, file in known.items() if number not in done}
 
 
 def _statements(script: str) -> list[str]:
@@ -118,3 +127,18 @@ class Database:
         self._threads.shutdown(wait=True)
         for connection in self._opened:
             connection.close()
+
+
+class Snapshot(Database):
+    """Reads of one moment: whatever another process writes meanwhile, every read sees the file as the first one did.
+
+    For a process that holds nobody up: long reads, too, run on the caller's thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._inline.execute("BEGIN")
+
+    async def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows."""
+        return self.rows(sql, parameters)

@@ -10,21 +10,32 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from hamrasan.protocol.errors import limit_exceeded
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position
+from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position, Probe
 
 MAX_WAITING = 4_000
-"""Batches that may wait to become durable; beyond it senders are asked to slow down (about half a second of writing)."""
+"""Batches that may wait to become durable (half a second of writing); beyond it senders are asked to slow down."""
 MAX_GROUP = 512
 """Batches in one transaction, so that the first of them does not wait for too many others."""
 RETRY_AFTER_MS = 500
 
 _log = structlog.get_logger("hamrasan.journal")
+
+STATEMENTS: dict[type, str] = {Probe: "UPDATE probes SET count = count + 1"}
+
+OnCommit = Callable[[float, Sequence[Batch]], None]
+"""Hears, on the loop's thread, how many seconds a commit took and what was in it; must not raise."""
+
+
+def nobody_counts(_seconds: float, _batches: Sequence[Batch]) -> None:
+    """Nobody counts commits."""
+
 
 _Waiting = tuple[Batch, asyncio.Future[None]]
 
@@ -38,16 +49,19 @@ class SqliteJournal:
         statements: Mapping[type, str],
         appends: frozenset[type],
         after_appends: frozenset[type],
+        on_commit: OnCommit = nobody_counts,
     ) -> None:
         """Take over `connection` for writing.
 
         `statements` maps classes of writes to SQL. Rows of the `appends` classes never touch each other, and no other
         write of the same commit but those of the `after_appends` classes, so they may be written together.
+        `on_commit` hears of each commit.
         """
         self._connection = connection
         self._statements = statements
         self._appends = appends
         self._after_appends = after_appends
+        self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting = 0
@@ -119,6 +133,7 @@ class SqliteJournal:
             self._write_group(group)
 
     def _write_group(self, group: list[_Waiting]) -> None:
+        began = time.perf_counter()
         try:
             self._commit([batch for batch, _ in group])
         except sqlite3.Error as error:
@@ -126,7 +141,7 @@ class SqliteJournal:
             self._loop.call_soon_threadsafe(self._failed, group, error, handled)
             handled.wait()
         else:
-            self._loop.call_soon_threadsafe(self._committed, group)
+            self._loop.call_soon_threadsafe(self._committed, group, time.perf_counter() - began)
 
     def _commit(self, batches: Sequence[Batch]) -> None:
         connection, statements = self._connection, self._statements
@@ -160,9 +175,10 @@ class SqliteJournal:
 
     # Back on the loop's thread.
 
-    def _committed(self, group: list[_Waiting]) -> None:
+    def _committed(self, group: list[_Waiting], seconds: float) -> None:
         self._waiting -= len(group)
         batches = [batch for batch, _ in group]
+        self._on_commit(seconds, batches)
         self._durable += sum(batch.positions for batch in batches)
         for observer in self._observers:
             observer(batches)

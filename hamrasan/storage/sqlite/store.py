@@ -5,38 +5,61 @@ from __future__ import annotations
 import fcntl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
-from hamrasan.storage.sqlite import accounts, devices, rooms, tokens, user_data
+from hamrasan.storage.ports.journal import Journal
+from hamrasan.storage.sqlite import accounts, devices, journal, rooms, server, tokens, user_data
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
-from hamrasan.storage.sqlite.database import Database, connect, migrate
+from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.devices import SqliteDevices
-from hamrasan.storage.sqlite.journal import SqliteJournal
+from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, nobody_counts
+from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
+from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
 
 STATEMENTS = {
     **accounts.STATEMENTS,
     **devices.STATEMENTS,
+    **journal.STATEMENTS,
     **rooms.STATEMENTS,
+    **server.STATEMENTS,
     **tokens.STATEMENTS,
     **user_data.STATEMENTS,
 }
 
 DATABASE_FILE = "hamrasan.db"
 LOCK_FILE = "hamrasan.lock"
+FOLDER_MODE = 0o700
+"""Of a folder that is made: it holds password hashes and what people wrote."""
 
 
 class StoreInUse(Exception):
     """Another server process works on this data folder."""
 
 
+class StoreMissing(Exception):
+    """No server has ever worked on this data folder."""
+
+
+class StoreOutdated(Exception):
+    """A server of an older version runs on this data folder, which therefore cannot be brought up to date now."""
+
+
+class ClosableJournal(Journal, Protocol):
+    """A journal with its end."""
+
+    async def close(self) -> None:
+        """Commit what waits, then stop."""
+
+
 @dataclass(slots=True)
 class Store:
     """The open store of one server."""
 
-    journal: SqliteJournal
+    journal: ClosableJournal
+    server: SqliteServer
     events: SqliteEvents
     state: SqliteState
     rooms: SqliteRooms
@@ -48,32 +71,75 @@ class Store:
     receipts: SqliteReceipts
     filters: SqliteFilters
     database: Database
-    _lock: IO[bytes]
+    _lock: IO[bytes] | None
 
     async def close(self) -> None:
         """Commit what waits and close every file."""
         await self.journal.close()
         self.database.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
 
-def open_store(data_dir: Path) -> Store:
+def open_store(data_dir: Path, on_commit: OnCommit = nobody_counts) -> Store:
     """Open (or create) the store in `data_dir`; must be called on the event loop's thread.
 
-    Raises `StoreInUse` when another server has it open, since two writers would give the same position twice.
+    `on_commit` hears of each commit of the journal. Raises `StoreInUse` when another server has it open, since two
+    writers would give the same position twice; `StoreNewer`; `OSError`; `sqlite3.Error` for a file that is damaged.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = (data_dir / LOCK_FILE).open("wb")
+    data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    lock = _lock(data_dir)
+    if lock is None:
+        raise StoreInUse(f"Another server is running on the data folder {data_dir}.")
+    try:
+        writer = connect(data_dir / DATABASE_FILE)
+        migrate(writer)
+        journal = SqliteJournal(writer, STATEMENTS, rooms.APPENDS, rooms.AFTER_APPENDS, on_commit)
+        return _assemble(journal, Database(data_dir / DATABASE_FILE), lock)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def open_beside(data_dir: Path) -> Store:
+    """Open the store for a process that is no server, whether or not a server runs on it.
+
+    Its journal takes no batch with positions. Raises `StoreMissing`, `StoreOutdated`, `StoreNewer`, `OSError`,
+    `sqlite3.Error`.
+    """
+    if not (data_dir / DATABASE_FILE).is_file():
+        raise StoreMissing(f"There is no data of a server in {data_dir}.")
+    writer = connect(data_dir / DATABASE_FILE)
+    lock = _lock(data_dir)
+    try:
+        if lock is not None:
+            migrate(writer)
+        elif missing_migrations(writer):
+            raise StoreOutdated(f"A server of an older version is running on {data_dir}.")
+    except BaseException:
+        writer.close()
+        raise
+    finally:
+        if lock is not None:
+            lock.close()  # a server may start at any time
+    return _assemble(OutsideJournal(writer, STATEMENTS), Database(data_dir / DATABASE_FILE), None)
+
+
+def _lock(data_dir: Path) -> IO[bytes] | None:
+    """Return the lock that a server holds while it runs; None if one does."""
+    lock = (data_dir / LOCK_FILE).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         lock.close()
-        raise StoreInUse(f"Another server is running on the data folder {data_dir}.") from None
-    writer = connect(data_dir / DATABASE_FILE)
-    migrate(writer)
-    database = Database(data_dir / DATABASE_FILE)
+        return None
+    return lock
+
+
+def _assemble(journal: ClosableJournal, database: Database, lock: IO[bytes] | None) -> Store:
     return Store(
-        journal=SqliteJournal(writer, STATEMENTS, rooms.APPENDS, rooms.AFTER_APPENDS),
+        journal=journal,
+        server=SqliteServer(database),
         events=SqliteEvents(database),
         state=SqliteState(database),
         rooms=SqliteRooms(database),

@@ -1,0 +1,66 @@
+"""Looking at a data folder without changing it, also while a server works on it.
+
+Everything is read as of one moment: what a server writes meanwhile is not seen, and holds nobody up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hamrasan.storage.sqlite.database import Snapshot, connect, missing_migrations
+from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
+from hamrasan.storage.sqlite.store import DATABASE_FILE, StoreMissing, StoreOutdated
+
+POSITIONS = {
+    "rooms": "SELECT min(position), max(position) FROM rooms",
+    "events": "SELECT min(position), max(position) FROM events",
+    "state_versions": "SELECT min(position), max(position) FROM state_versions",
+    "memberships": "SELECT min(position), max(position) FROM memberships",
+    "account_data": "SELECT min(position), max(position) FROM account_data",
+    "receipts": "SELECT min(position), max(position) FROM receipts",
+    "device_list_changes": "SELECT min(position), max(position) FROM device_list_changes",
+}
+"""Every table with positions of the journal (a test sees to it that none is missing)."""
+
+
+class Inspection:
+    """A data folder, opened for reading."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Raises `StoreMissing`, `StoreOutdated`, `StoreNewer`, `sqlite3.Error`."""
+        path = data_dir / DATABASE_FILE
+        if not path.is_file():
+            raise StoreMissing(f"There is no data of a server in {data_dir}.")
+        connection = connect(path)
+        try:
+            if missing_migrations(connection):
+                raise StoreOutdated(f"An older version has written {data_dir}.")
+        finally:
+            connection.close()
+        self.database = Snapshot(path)
+        self.rooms = SqliteRooms(self.database)
+        self.events = SqliteEvents(self.database)
+        self.state = SqliteState(self.database)
+
+    def damages(self) -> list[str]:
+        """Return what SQLite finds wrong with its own file: pages, indexes, constraints."""
+        return [text for (text,) in self.database.rows("PRAGMA integrity_check") if text != "ok"]
+
+    def misplaced(self) -> list[str]:
+        """Return what is wrong with positions: nothing may have one that the journal has not given yet."""
+        row = self.database.get("SELECT durable FROM journal")
+        if row is None:
+            return ["the journal has lost its position"]
+        durable = row[0]
+        problems = [] if durable >= 0 else [f"the journal's position is {durable}"]
+        for table, sql in POSITIONS.items():
+            lowest, highest = self.database.rows(sql)[0]
+            if highest is not None and highest > durable:
+                problems.append(f"{table} has the position {highest}, but the journal only came to {durable}")
+            if lowest is not None and lowest < 1:
+                problems.append(f"{table} has the position {lowest}; the first is 1")
+        return problems
+
+    def close(self) -> None:
+        """Close every file."""
+        self.database.close()
