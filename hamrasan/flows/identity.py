@@ -19,6 +19,7 @@ from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.login import Login
+from hamrasan.flows.moderate_accounts import ModerateAccounts
 from hamrasan.flows.open_session import IsKeyId, OpenSession, nobody_has_keys
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
@@ -71,6 +72,7 @@ class Identity:
     register_with_secret: RegisterWithSecret
     change_password: ChangePassword
     deactivate_account: DeactivateAccount
+    moderate_accounts: ModerateAccounts
     outside_changes: OutsideChanges
 
     def start(self, tasks: TaskSupervisor) -> None:
@@ -133,6 +135,7 @@ def assemble_identity(
         ),
         change_password=ChangePassword(accounts, end_sessions, reauthentication),
         deactivate_account=deactivate_account,
+        moderate_accounts=ModerateAccounts(accounts),
         outside_changes=OutsideChanges(
             store.accounts, [authenticator.forget_everything, deactivate_account.resume_soon]
         ),

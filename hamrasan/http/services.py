@@ -29,6 +29,7 @@ from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.login import Login
+from hamrasan.flows.moderate_accounts import ModerateAccounts
 from hamrasan.flows.open_session import OpenSession
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
@@ -86,6 +87,7 @@ class IdentityServices:
     login: Login
     change_password: ChangePassword
     deactivate_account: DeactivateAccount
+    moderate_accounts: ModerateAccounts
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,7 @@ def _identity(identity: Identity) -> IdentityServices:
         login=identity.login,
         change_password=identity.change_password,
         deactivate_account=identity.deactivate_account,
+        moderate_accounts=identity.moderate_accounts,
     )
 
 

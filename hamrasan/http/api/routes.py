@@ -6,6 +6,7 @@ from hamrasan.http.api.admin import register
 from hamrasan.http.api.client import (
     account_data,
     account_deactivation,
+    admin,
     administrative_contact,
     banning,
     capabilities,
@@ -59,6 +60,7 @@ from hamrasan.http.route import Route
 CLIENT_MODULES = (
     account_data,
     account_deactivation,
+    admin,
     administrative_contact,
     banning,
     capabilities,
