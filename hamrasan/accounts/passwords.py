@@ -39,8 +39,8 @@ class PasswordCost:
     lanes: int
 
 
-COST = PasswordCost(memory_kib=32 * 1024, passes=3, lanes=1)
-"""Above the least that OWASP recommends (19 MiB and two passes), at about 70 ms on one core.
+COST = PasswordCost(memory_kib=32 * 1024, passes=2, lanes=1)
+"""Above the least that OWASP recommends (19 MiB and two passes), at some 50 to 100 ms on one core.
 
 One lane, since the second core is for people who are logged in. Hashes of another cost are replaced at the next login.
 """
