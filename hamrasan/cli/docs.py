@@ -29,7 +29,7 @@ def settings_page() -> str:
 
 def _setting_row(row: Setting, texts: Texts) -> str:
     mark = " ↻" if row.reloadable else ""
-    default = "-" if row.default is None else f"`{_as_written(row.default)}`"
+    default = "-" if row.written_default is None else f"`{row.written_default}`"
     possible = texts(row.kind.expected)
     cells = [
         f"`{row.name}`{mark}",
@@ -40,10 +40,6 @@ def _setting_row(row: Setting, texts: Texts) -> str:
         texts.about_setting(row),
     ]
     return "| " + " | ".join(cells) + " |\n"
-
-
-def _as_written(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def metrics_page() -> str:

@@ -79,7 +79,11 @@ class Process:
         except SettingsError as error:
             _log.error("the settings were not reloaded", reason=str(error))
             return
-        fixed = [row.name for row in SETTINGS if not row.reloadable and self._changed(row.name, settings)]
+        fixed = [
+            row.name
+            for row in SETTINGS
+            if not (row.reloadable or row.is_flag) and self._changed(row.name, settings)
+        ]
         if fixed:
             _log.warning("these settings change only with a restart", settings=fixed)
         configure(settings.log_level, settings.log_format)

@@ -19,16 +19,23 @@ PLACE_SETTINGS = ("server_name", "data_dir")
 def setting_options(texts: Texts, names: tuple[str, ...] | None = None) -> list[click.Parameter]:
     """Return `--config` and the options of the settings `names` (all, if not given)."""
     rows = [row for row in SETTINGS if names is None or row.name in names]
-    metavar = texts("help.value_metavar")
-    config = click.Option(["--config"], metavar=metavar, help=f"{texts('help.config')} [{CONFIG_ENV}]")
-    return [config, *(click.Option([row.option], metavar=metavar, help=_help(row, texts)) for row in rows)]
+    config = click.Option(
+        ["--config"], metavar=texts("help.value_metavar"), help=f"{texts('help.config')} [{CONFIG_ENV}]"
+    )
+    return [config, *(_option(row, texts) for row in rows)]
+
+
+def _option(row: Setting, texts: Texts) -> click.Option:
+    if row.is_flag:
+        about = f"{texts.about_setting(row)} [{row.env}]"
+        return click.Option([row.option], is_flag=True, flag_value="true", default=None, help=about)
+    return click.Option([row.option], metavar=texts("help.value_metavar"), help=_help(row, texts))
 
 
 def _help(row: Setting, texts: Texts) -> str:
     possible = texts(row.kind.expected)
-    if row.default is not None:
-        shown = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
-        possible += texts("help.default", value=shown)
+    if row.written_default is not None:
+        possible += texts("help.default", value=row.written_default)
     return f"{texts.about_setting(row)} ({possible}) [{row.env}]"
 
 

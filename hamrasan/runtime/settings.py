@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from hamrasan.protocol.identifiers import check_server_name
 from hamrasan.runtime.log import LEVELS, LogFormat, LogLevel
 
 ProblemKey = Literal[
+    "problem.contradiction",
     "problem.file_missing",
     "problem.file_unreadable",
     "problem.not_toml",
@@ -36,6 +38,7 @@ ExpectedKey = Literal[
     "expected.directory",
     "expected.log_format",
     "expected.log_level",
+    "expected.networks",
     "expected.registration",
     "expected.secret",
     "expected.server_name",
@@ -75,6 +78,7 @@ class Settings:
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     metrics_listen: Address | None = None
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def base_url(self) -> str:
@@ -119,6 +123,8 @@ class Setting:
     kind: Kind
     reloadable: bool = False
     secret: bool = False
+    is_flag: bool = False
+    """A shorter way to say something about another setting; on the command line it has no value, and means yes."""
 
     @property
     def env(self) -> str:
@@ -132,8 +138,19 @@ class Setting:
 
     @property
     def default(self) -> Any:
-        """The value when nobody sets it."""
-        return _DEFAULTS[self.name]
+        """The value when nobody sets it; None for a flag, which then says nothing."""
+        return _DEFAULTS.get(self.name)
+
+    @property
+    def written_default(self) -> str | None:
+        """The default as somebody would write it; None if that is to write nothing."""
+        match self.default:
+            case None | ():
+                return None
+            case bool(value):
+                return str(value).lower()
+            case value:
+                return str(value)
 
 
 _HOST = r"(?: \[ [0-9A-Fa-f:.]{2,45} \] | [0-9A-Za-z.-]{1,255} )"
@@ -189,6 +206,10 @@ def _parse_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _parse_networks(text: str) -> tuple[str, ...]:
+    return tuple(str(ip_network(part.strip())) for part in text.split(",")) if text.strip() else ()
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -203,6 +224,7 @@ _BOOLEAN = Kind("boolean", "expected.boolean", _parse_boolean)
 _DIRECTORY = Kind("directory", "expected.directory", _parse_directory)
 _LOG_FORMAT = Kind("log format", "expected.log_format", _one_of("auto", "human", "json"))
 _LOG_LEVEL = Kind("log level", "expected.log_level", _one_of(*LEVELS))
+_NETWORKS = Kind("networks", "expected.networks", _parse_networks)
 _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", "token", "open"))
 _SECRET = Kind("secret", "expected.secret", _parse_secret)
 _SERVER_NAME_KIND = Kind("server name", "expected.server_name", _parse_server_name)
@@ -214,11 +236,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("listen", _ADDRESS_KIND),
     Setting("public_url", _URL_KIND),
     Setting("registration", _REGISTRATION),
+    Setting("open_registration", _BOOLEAN, is_flag=True),
     Setting("registration_shared_secret", _SECRET, secret=True),
     Setting("rate_limits", _BOOLEAN, reloadable=True),
     Setting("log_level", _LOG_LEVEL, reloadable=True),
     Setting("log_format", _LOG_FORMAT, reloadable=True),
     Setting("metrics_listen", _ADDRESS_KIND),
+    Setting("trusted_proxies", _NETWORKS),
 )
 
 _DEFAULTS: Mapping[str, Any] = {item.name: item.default for item in fields(Settings)}
@@ -245,15 +269,38 @@ def load_settings(
     if config_path is None and environ.get(CONFIG_ENV):
         config_path = Path(environ[CONFIG_ENV])
     if config_path is not None:
-        values.update(_from_file(config_path, problems))
-    values.update(_from_environment(environ, problems))
+        _take(values, _from_file(config_path, problems), str(config_path), problems)
+    _take(values, _from_environment(environ, problems), "HAMRASAN_OPEN_REGISTRATION", problems)
+    _take(values, _from_arguments(args, problems), "--open-registration", problems)
+    if problems:
+        raise SettingsError(tuple(problems))
+    return Settings(**values)
+
+
+def _take(values: dict[str, Any], found: dict[str, Any], where: str, problems: list[Problem]) -> None:
+    """Add what one source says to `values`, with `open_registration` as what it says about `registration`.
+
+    A no only takes back what a source of lower order opened.
+    """
+    opens = found.pop("open_registration", None)
+    said: Registration | None = found.get("registration")
+    if opens is not None and said is not None and (said == "open") is not opens:
+        names = {"name": "open_registration", "other": "registration"}
+        problems.append(Problem(where, "problem.contradiction", names))
+    elif opens:
+        found["registration"] = "open"
+    elif opens is False and said is None and values.get("registration") == "open":
+        found["registration"] = "closed"
+    values.update(found)
+
+
+def _from_arguments(args: Mapping[str, str | None], problems: list[Problem]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, text in args.items():
         if text is not None:
             setting = _BY_NAME[name]
             values.update(_parsed(setting, text, setting.option, problems))
-    if problems:
-        raise SettingsError(tuple(problems))
-    return Settings(**values)
+    return values
 
 
 def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Any]:
@@ -297,6 +344,8 @@ def _from_file(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -24,14 +24,14 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 
 def test_the_table_has_a_row_for_each_field_in_the_same_order() -> None:
-    assert [row.name for row in SETTINGS] == [item.name for item in fields(Settings)]
+    rows = [row.name for row in SETTINGS if not row.is_flag]
+    assert rows == [item.name for item in fields(Settings)]
 
 
 def test_every_default_is_something_that_could_have_been_written() -> None:
     for row in SETTINGS:
-        if row.default is not None:
-            text = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
-            assert row.kind.parse(text) == row.default
+        if row.written_default is not None:
+            assert row.kind.parse(row.written_default) == row.default
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
@@ -102,6 +102,10 @@ def test_booleans_that_mean_no(text: str) -> None:
         ("log_level", "loud"),
         ("log_format", "xml"),
         ("data_dir", ""),
+        ("open_registration", "maybe"),
+        ("trusted_proxies", "proxy.example.org"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "10.0.0.1,,10.0.0.2"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_option_and_what_would_be_right(name: str, text: str) -> None:
@@ -111,6 +115,46 @@ def test_a_wrong_value_is_refused_with_its_option_and_what_would_be_right(name: 
     assert problem.message == "problem.value"
     assert problem.expected == row.kind.expected
     assert problem.values["value"] == ("…" if row.secret else text)
+
+
+def test_trusted_proxies_are_addresses_and_networks(tmp_path: Path) -> None:
+    wanted = ("192.0.2.7/32", "10.0.0.0/8", "fd00::/8")
+    assert load_settings({"trusted_proxies": "192.0.2.7, 10.0.0.0/8,fd00::/8"}, {}).trusted_proxies == wanted
+    assert load_settings({"trusted_proxies": ""}, {}).trusted_proxies == ()
+    file = tmp_path / "h.toml"
+    file.write_text('trusted_proxies = ["192.0.2.7", "10.0.0.0/8", "fd00::/8"]')
+    assert load_settings({}, {}, file).trusted_proxies == wanted
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_environ", "in_args", "registration"),
+    [
+        ({}, {}, {"open_registration": "true"}, "open"),
+        ({}, {"HAMRASAN_OPEN_REGISTRATION": "yes"}, {}, "open"),
+        ({"open_registration": "true"}, {}, {}, "open"),
+        ({"registration": '"token"'}, {}, {"open_registration": "true"}, "open"),
+        ({"open_registration": "true"}, {"HAMRASAN_REGISTRATION": "token"}, {}, "token"),
+        ({"open_registration": "true"}, {"HAMRASAN_OPEN_REGISTRATION": "no"}, {}, "closed"),
+        ({"registration": '"token"'}, {"HAMRASAN_OPEN_REGISTRATION": "no"}, {}, "token"),
+        ({}, {"HAMRASAN_OPEN_REGISTRATION": "yes", "HAMRASAN_REGISTRATION": "open"}, {}, "open"),
+    ],
+)
+def test_open_registration_is_short_for_a_registration_that_is_open(
+    in_file: dict[str, str],
+    in_environ: dict[str, str],
+    in_args: dict[str, str | None],
+    registration: str,
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "h.toml"
+    file.write_text("".join(f"{name} = {value}\n" for name, value in in_file.items()))
+    assert load_settings(in_args, in_environ, file).registration == registration
+
+
+@pytest.mark.parametrize(("short", "long"), [("true", "closed"), ("true", "token"), ("false", "open")])
+def test_whoever_says_two_things_at_once_is_asked_which(short: str, long: str) -> None:
+    (problem,) = _problems({"open_registration": short, "registration": long}, {})
+    assert (problem.where, problem.message) == ("--open-registration", "problem.contradiction")
 
 
 def test_a_secret_is_shown_neither_in_a_complaint_nor_in_the_settings() -> None:
