@@ -16,23 +16,21 @@ class Source(Protocol):
     def body_wanted(self) -> None:
         """The handler reads: tell a client that asked whether to send its body."""
 
-    def stop_body(self) -> None:
-        """Enough is waiting: read no more from the socket."""
-
     def resume_body(self) -> None:
-        """Read on."""
+        """Little is left waiting, after `BodyStream.stopped` was set: read on."""
 
 
 class BodyStream:
     """Chunks that have arrived and were not read yet."""
 
-    __slots__ = ("_chunks", "_error", "_size", "_source", "_stopped", "_waiter", "ended")
+    __slots__ = ("_chunks", "_error", "_size", "_source", "_waiter", "ended", "stopped")
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._chunks: deque[bytes] = deque()
         self._size = 0
-        self._stopped = False
+        self.stopped = False
+        """Whether enough is waiting, so that no more should be read from the socket."""
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.ended = False
@@ -42,9 +40,8 @@ class BodyStream:
         """Take a chunk from the socket."""
         self._chunks.append(chunk)
         self._size += len(chunk)
-        if self._size > STREAM_HIGH_WATER and not self._stopped:
-            self._stopped = True
-            self._source.stop_body()
+        if self._size > STREAM_HIGH_WATER:
+            self.stopped = True
         self._wake()
 
     def end(self) -> None:
@@ -65,8 +62,8 @@ class BodyStream:
             if self._chunks:
                 chunk = self._chunks.popleft()
                 self._size -= len(chunk)
-                if self._stopped and self._size <= STREAM_HIGH_WATER // 2:
-                    self._stopped = False
+                if self.stopped and self._size <= STREAM_HIGH_WATER // 2:
+                    self.stopped = False
                     self._source.resume_body()
                 yield chunk
             elif self._error is not None:

@@ -102,21 +102,18 @@ class HttpConnection(asyncio.Protocol):
             if self._linger <= 0:
                 self._close()
             return
-        exchange = self._exchange
-        if exchange is None and not self._queue and not self._write_paused:
-            self._take_in(data)
-            self._advance()
-        elif exchange is not None and self._parked is None and self._is_uploading(exchange):
-            self._take_in(data)
-            self._settle()
-        else:
-            self._hold(data)
+        self._backlog += data
+        self._advance()
 
     def eof_received(self) -> bool:
-        """The client sends no more. Requests that are being answered still are; a parked one is given up."""
+        """The client sends no more, which nearly always means that it has gone.
+
+        So what can be given up is given up, but an answer on its way and a change are brought to their end.
+        """
         self._half_closed = True
         self._fail_upload()
-        busy = self._exchange is not None and self._parked is None
+        exchange = self._exchange
+        busy = exchange is not None and self._parked is None and not self._is_cancellable(exchange)
         transport = cast(asyncio.Transport, self._transport)
         return (busy or self._write_paused) and transport.can_write_eof()
 
@@ -130,7 +127,8 @@ class HttpConnection(asyncio.Protocol):
         self._fail_upload()
         self._sink = None
         parked, self._parked = self._parked, None
-        if parked is not None:
+        if parked is not None and self._exchange is not None:
+            self._exchange.owner = None
             self._exchange = None
             try:
                 parked.cancelled()
@@ -141,11 +139,15 @@ class HttpConnection(asyncio.Protocol):
 
     def _leave_task(self, task: asyncio.Task[Answer] | asyncio.Task[int]) -> None:
         exchange = self._exchange
-        if exchange is None or exchange.request is None or exchange.method in CANCELLABLE:
+        if exchange is None or exchange.request is None or self._is_cancellable(exchange):
             task.cancel()
         else:
             handler = cast("asyncio.Task[Answer]", task)
             self._engine.adopt(handler)
+
+    def _is_cancellable(self, exchange: Exchange) -> bool:
+        """Return whether a handler is running that may be stopped (a stream has no request any more)."""
+        return exchange.request is not None and exchange.method in CANCELLABLE
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we write."""
@@ -212,9 +214,9 @@ class HttpConnection(asyncio.Protocol):
         """Return the exchange for a request whose head has arrived."""
         return self._engine.prepare(self, method, target, headers)
 
-    def respond(self, response: Response) -> None:
-        """Answer the parked request; without effect once it is answered, or the client has gone."""
-        if self._parked is not None:
+    def answer_parked(self, exchange: Exchange, response: Response) -> None:
+        """Answer the parked request, unless it is not this one."""
+        if self._parked is not None and exchange is self._exchange:
             self._parked = None
             self._send(response)
             if self._queue or self._backlog:
@@ -229,19 +231,9 @@ class HttpConnection(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.write(CONTINUE)
 
-    def stop_body(self) -> None:
-        """The handler is slower than the client."""
-        if self._transport is not None:
-            self._transport.pause_reading()
-            self._receiving_since = NEVER
-            self._engine.wheel.set(self, NEVER)
-
     def resume_body(self) -> None:
-        """The handler has caught up."""
-        if self._transport is not None and not self._backlog:
-            self._transport.resume_reading()
-            if self._sink is not None:
-                self._arm_receiving(self._sink)
+        """The handler has caught up with the client."""
+        self._engine.loop.call_soon(self._advance)
 
     # Receiving.
 
@@ -253,13 +245,46 @@ class HttpConnection(asyncio.Protocol):
         if sink is not None and sink.current is not None and sink.current.stream is not None:
             sink.current.stream.fail(ConnectionResetError("the client closed the connection"))
 
-    def _take_in(self, data: bytes) -> None:
+    def _advance(self) -> None:
+        """Parse and answer what has come, until there is nothing or something has to be waited for."""
+        while True:
+            exchange = self._exchange
+            if exchange is None:
+                if self._write_paused or not self._is_open():
+                    break
+                queue = self._queue
+                if queue is not None:
+                    exchange = queue.pop(0)
+                    if not queue:
+                        self._queue = None
+                    self._run(exchange)
+                    continue
+            elif not self._can_take_body(exchange):
+                break
+            if not self._backlog:
+                break
+            self._take_in()
+        if self._is_open():
+            self._settle()
+
+    def _can_take_body(self, exchange: Exchange) -> bool:
+        stream = exchange.stream
+        return (
+            stream is not None
+            and not stream.stopped
+            and self._parked is None
+            and self._is_uploading(exchange)
+        )
+
+    def _take_in(self) -> None:
         """Parse, queue what is complete, and give the parser back unless a message is half there."""
         engine = self._engine
         sink = self._sink
         if sink is None:
             sink = engine.lend_sink(self)
-        sink.feed(data)
+        data = self._backlog
+        used = sink.feed(data)
+        self._backlog = data[used:] if used < len(data) else b""
         if sink.completed:
             if self._queue is None:
                 self._queue = sink.completed
@@ -272,42 +297,22 @@ class HttpConnection(asyncio.Protocol):
             self._sink = None
             engine.return_sink(sink)
 
-    def _hold(self, data: bytes) -> None:
-        """Keep what came too early, and let the rest stay in the socket."""
-        self._backlog += data
-        if not self._held and self._transport is not None:
-            self._held = True
-            self._transport.pause_reading()
-
-    def _advance(self) -> None:
-        """Answer what waits, until there is nothing or something has to be waited for."""
-        while self._exchange is None and not self._write_paused and self._is_open():
-            queue = self._queue
-            if queue is not None:
-                exchange = queue.pop(0)
-                if not queue:
-                    self._queue = None
-                self._run(exchange)
-            elif self._backlog:
-                data, self._backlog = self._backlog, b""
-                self._take_in(data)
-            else:
-                break
-        if (self._sink is not None or self._held) and self._is_open():
-            self._settle()
-
     def _is_open(self) -> bool:
         return self._transport is not None and not self._closing and not self._linger
 
     def _settle(self) -> None:
-        """Nothing more can be done with what has come: read on, and say how long to wait for it."""
-        if self._held and not self._backlog and self._queue is None and self._transport is not None:
-            self._held = False
-            self._transport.resume_reading()
-        sink = self._sink
+        """Nothing more can be done with what has come: read on or not, and say how long to wait for the rest."""
+        exchange, sink = self._exchange, self._sink
+        if (
+            self._held
+            or self._backlog
+            or self._queue is not None
+            or (sink is not None and exchange is not None)
+        ):
+            self._hold_or_read(exchange)
         if sink is None:
             return
-        if self._exchange is None:
+        if exchange is None:
             if self._half_closed:
                 self._close()
                 return
@@ -316,18 +321,31 @@ class HttpConnection(asyncio.Protocol):
                 current.expects_continue = False
                 self._transport.write(CONTINUE)
             self._arm_receiving(sink)
-        elif sink.current is self._exchange:
+        elif sink.current is exchange and self._parked is None:
             self._arm_receiving(sink)
+
+    def _hold_or_read(self, exchange: Exchange | None) -> None:
+        """Let what is too early stay in the socket."""
+        transport = self._transport
+        stopped = exchange is not None and exchange.stream is not None and exchange.stream.stopped
+        hold = bool(self._backlog) or self._queue is not None or stopped
+        if hold != self._held and transport is not None:
+            self._held = hold
+            if hold:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
 
     def _arm_receiving(self, sink: Sink) -> None:
         """Give a head a fixed time, a body one that grows with what has come of it."""
-        wheel, now = self._engine.wheel, self._engine.now()
-        if not sink.partial:
+        wheel, now, current = self._engine.wheel, self._engine.now(), sink.current
+        if not sink.partial or self._held:
+            self._receiving_since = NEVER
             wheel.set(self, NEVER)
             return
         if self._receiving_since == NEVER:
             self._receiving_since = now
-        if sink.current is None:
+        if current is None:
             wheel.set(self, self._receiving_since + HEAD_SECONDS)
         else:
             earned = sink.body_received / MIN_BODY_RATE
@@ -393,12 +411,13 @@ class HttpConnection(asyncio.Protocol):
         engine = self._engine
         exchange.route = None
         exchange.parked = True
+        exchange.owner = self
         self._parked = parked
         engine.wheel.set(self, NEVER if parked.timeout is None else engine.now() + parked.timeout)
         try:
-            parked.start(self)
+            parked.start(exchange)
         except Exception as error:
-            self.respond(response_to(error, exchange.operation))
+            exchange.respond(response_to(error, exchange.operation))
         if engine.draining or self._half_closed:
             self.drain()
 
@@ -410,7 +429,7 @@ class HttpConnection(asyncio.Protocol):
             response = answer()
         except Exception as error:
             response = response_to(error, exchange.operation)
-        self.respond(response)
+        exchange.respond(response)
 
     def _send(self, response: Response) -> None:
         """Write a complete answer and end the exchange."""
@@ -530,7 +549,9 @@ class HttpConnection(asyncio.Protocol):
         if linger and not self._half_closed and transport.can_write_eof():
             self._linger = LINGER_BYTES
             transport.write_eof()
-            transport.resume_reading()
+            if self._held:
+                self._held = False
+                transport.resume_reading()
             engine.wheel.set(self, engine.now() + LINGER_SECONDS)
         else:
             self._linger = 0

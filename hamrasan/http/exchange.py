@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from hamrasan.http.body_stream import BodyStream
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response
@@ -13,8 +15,17 @@ answer, and the client will repeat its request.
 """
 
 
+class Answerer(Protocol):
+    """The connection, as a parked exchange needs it."""
+
+    def answer_parked(self, exchange: Exchange, response: Response) -> None:
+        """Send the answer, if `exchange` is still the one that is being answered."""
+
+
 class Exchange:
-    """`early` is an answer that is known without asking a handler; then `request` and `route` do not matter."""
+    """What a parked request answers through, too: it stands for one request only, unlike its connection.
+
+    `early` is an answer that is known without asking a handler; then `request` and `route` do not matter."""
 
     __slots__ = (
         "body_limit",
@@ -25,6 +36,7 @@ class Exchange:
         "method",
         "old_version",
         "operation",
+        "owner",
         "parked",
         "request",
         "route",
@@ -47,9 +59,17 @@ class Exchange:
         self.expects_continue = False
         self.unread = False
         """Part of the body is still on its way, so the connection cannot be used again."""
+        self.owner: Answerer | None = None
+        """Where a parked request is answered; None otherwise."""
         self.head_sent = False
         self.parked = False
         self.started = 0.0
+
+    def respond(self, response: Response) -> None:
+        """Answer the parked request; without effect once it is answered, or the client has gone."""
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            owner.answer_parked(self, response)
 
     def set_body(self, body: bytes) -> None:
         """The whole body has arrived."""

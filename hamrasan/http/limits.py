@@ -3,7 +3,7 @@
 MAX_TARGET_BYTES = 16 * 1024
 """Path and query. The longest legal ones carry an inline filter or two 255-byte ids, each percent-encoded."""
 MAX_HEAD_BYTES = 32 * 1024
-"""Request line and headers. Browsers stop at about 16 KiB of cookies; we set none."""
+"""Request line and headers, give or take what the parser gets at once. Browsers stop at about 16 KiB."""
 MAX_HEADERS = 100
 """Browsers behind two proxies send about 30; other servers stop at 100, so no client depends on more."""
 MAX_IGNORED_BODY_BYTES = 64 * 1024
@@ -16,10 +16,12 @@ MAX_STREAM_BYTES = 100 * 1024 * 1024
 """An upload, where the route does not say otherwise."""
 STREAM_HIGH_WATER = 256 * 1024
 """Unread bytes of an upload at which the socket is no longer read; a read brings up to 256 KiB."""
+HEAD_FEED_BYTES = 4 * 1024
+"""Bytes given to the parser at once between two bodies. Whatever is in them becomes requests that wait for each other:
+at most 164, since the shortest has 25 bytes. What is behind them stays unparsed until those are answered.
+"""
 FEED_BYTES = 64 * 1024
-"""Bytes given to the parser at once, so that a head cannot grow past its limit inside one read."""
-MAX_PIPELINED = 64
-"""Requests that one read may bring. Browsers do not pipeline; benchmark tools use 16."""
+"""Bytes of a body given to the parser at once; a read brings up to 256 KiB."""
 MAX_CONNECTIONS = 100_000
 """Open connections of one listener; beyond it new ones get 503 at once rather than a stall."""
 

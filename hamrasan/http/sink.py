@@ -14,9 +14,9 @@ from hamrasan.http.errors import response_to
 from hamrasan.http.exchange import Exchange, refusal
 from hamrasan.http.limits import (
     FEED_BYTES,
+    HEAD_FEED_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
-    MAX_PIPELINED,
     MAX_TARGET_BYTES,
 )
 from hamrasan.protocol.errors import MatrixError, too_large
@@ -47,10 +47,10 @@ class Sink:
     """
 
     __slots__ = (
+        "_begun_now",
         "_body",
         "_body_size",
         "_fed",
-        "_feeding",
         "_refused",
         "_target",
         "broken",
@@ -76,8 +76,9 @@ class Sink:
         self._target = b""
         self._body: list[bytes] = []
         self._body_size = 0
+        self._begun_now = False
         self._fed = 0
-        self._feeding = 0
+        """Bytes of the current message that were fed, but for the slice that it began in."""
         self._refused: MatrixError | None = None
         self.parser = httptools.HttpRequestParser(self)
 
@@ -86,25 +87,29 @@ class Sink:
         """Return the bytes of body received of the current message."""
         return self._body_size
 
-    def feed(self, data: bytes) -> None:
-        """Parse `data`; never raises, and does nothing once the sink is broken."""
-        if self.broken:
-            return
-        if len(data) <= FEED_BYTES:
+    def feed(self, data: bytes) -> int:
+        """Parse from `data` and return how much was used: at least one message, if there is one, but not many.
+
+        Never raises. Once the sink is broken, nothing means anything and all is used.
+        """
+        size = len(data)
+        if size <= HEAD_FEED_BYTES and not self.broken:
             self._feed(data)
-            return
+            return size
         view = memoryview(data)
-        for start in range(0, len(data), FEED_BYTES):
-            if not self.broken:
-                self._feed(view[start : start + FEED_BYTES])
+        used = 0
+        while used < size and not self.completed and not self.broken:
+            most = HEAD_FEED_BYTES if self.current is None else FEED_BYTES
+            self._feed(view[used : used + most])
+            used += most
+        return size if self.broken else min(used, size)
 
     def time_out(self) -> None:
         """Refuse the message that is half there."""
         self._refuse(MatrixError(408, "M_UNKNOWN", "The request did not arrive in time."))
 
     def _feed(self, data: bytes | memoryview) -> None:
-        had_begun = self.partial
-        self._feeding = len(data)
+        self._begun_now = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -113,7 +118,8 @@ class Sink:
         except httptools.HttpParserError as error:
             self._refuse(self._refused or self._reason(error))
         else:
-            if self.partial and had_begun:
+            # What a message had before its first whole slice is less than one, and not worth counting.
+            if self.partial and not self._begun_now:
                 self._fed += len(data)
                 self._check_overhead()
 
@@ -150,14 +156,11 @@ class Sink:
     # What follows is called by the parser.
 
     def on_message_begin(self) -> None:
-        if len(self.completed) >= MAX_PIPELINED:
-            self._stop(
-                400, "M_UNKNOWN", f"At most {MAX_PIPELINED} requests may be sent ahead of their answers."
-            )
         self.raw_headers.clear()
         self._target = b""
         self._fed = 0
         self.partial = True
+        self._begun_now = True
 
     def on_url(self, part: bytes) -> None:
         self._target += part
@@ -168,9 +171,6 @@ class Sink:
             self._stop(414, "M_TOO_LARGE", f"The address may have at most {MAX_TARGET_BYTES} bytes.")
         if len(self.raw_headers) > MAX_HEADERS:
             self._stop(431, "M_TOO_LARGE", f"At most {MAX_HEADERS} headers are read.")
-        if self._feeding > MAX_HEAD_BYTES and len(target) + _size_of(self.raw_headers) > MAX_HEAD_BYTES:
-            self._refused = _head_too_large()
-            raise self._refused
         headers = {name.lower(): value for name, value in self.raw_headers.items()}
         try:
             text = target.decode()
@@ -250,7 +250,3 @@ def _head_too_large() -> MatrixError:
     return MatrixError(
         431, "M_TOO_LARGE", f"Address and headers may have at most {MAX_HEAD_BYTES} bytes together."
     )
-
-
-def _size_of(headers: dict[bytes, bytes]) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers.items())
