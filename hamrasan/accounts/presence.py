@@ -128,6 +128,11 @@ class Presence:
             return
         now = self._clock.now_ms()
         user = self._user(user_id)
+        device = user.devices.get(device_id)
+        if device is not None and device.state == state and device.connected_until_ms > now:
+            # The usual next poll changes nothing; what time alone changes, `sweep` finds.
+            device.connected_until_ms = now + timeout_ms + DISCONNECTED_AFTER_MS
+            return
         if not user.devices and state == ONLINE:
             user.shown.last_active_ms = now  # coming back is an activity
         self._connect(user, device_id, state, now + timeout_ms + DISCONNECTED_AFTER_MS)

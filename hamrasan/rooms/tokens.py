@@ -7,6 +7,7 @@ position. Either can be given where a position is asked for.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from hamrasan.protocol.errors import MatrixError, invalid_param
@@ -14,6 +15,8 @@ from hamrasan.storage.ports.journal import Position
 
 _SYNC = re.compile(r"s1_([0-9]{1,18})_([0-9]{1,15})_([0-9]{1,15})_([A-Za-z]{1,16})", re.ASCII)
 _PAGE = re.compile(r"t1_([0-9]{1,18})", re.ASCII)
+_RECENT_TOKENS = 1_024
+"""Tokens kept parsed: the members of a room come back with the same one."""
 
 
 class SyncToken(NamedTuple):
@@ -31,6 +34,7 @@ class SyncToken(NamedTuple):
         return f"s1_{self.position}_{self.typing}_{self.presence}_{self.epoch}"
 
 
+@lru_cache(_RECENT_TOKENS)
 def parse_sync_token(text: str) -> SyncToken:
     """Read a sync token; raise `M_INVALID_PARAM` for anything else."""
     match = _SYNC.fullmatch(text)

@@ -113,14 +113,15 @@ class Notifier:
         return self._journal.durable
 
     def active(self, user_id: str) -> UserStream | None:
-        """Return the stream of a user who has one."""
-        return self._streams.get(user_id)
-
-    async def stream(self, user_id: str) -> UserStream:
-        """Return the user's stream, loading it if there is none."""
+        """Return the stream of a user who has one, and keep it for a while longer."""
         stream = self._streams.get(user_id)
         if stream is not None:
             self._streams.move_to_end(user_id)
+        return stream
+
+    async def stream(self, user_id: str) -> UserStream:
+        """Return the user's stream, loading it if there is none."""
+        if (stream := self.active(user_id)) is not None:
             return stream
         while True:
             upto = self._journal.durable

@@ -34,9 +34,9 @@ MAX_RECEIPTS = 5_000
 """Receipts of a room in one answer: the latest ones; a list of more readers helps nobody."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SyncRequest:
-    """What a client asks of `/sync`."""
+    """What a client asks of `/sync`; never changed (but not frozen, which would cost more than the rest of it)."""
 
     reader: Reader
     since: SyncToken | None
@@ -52,9 +52,8 @@ class SyncRequest:
     """The serial of the last presence change that the client knows."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "after", 0 if self.since is None else self.since.position)
-        object.__setattr__(self, "typing", 0 if self.since is None else self.since.typing)
-        object.__setattr__(self, "presence", 0 if self.since is None else self.since.presence)
+        since = self.since
+        self.after, self.typing, self.presence = (0, 0, 0) if since is None else since[:3]
 
     @property
     def takes_shared_chunks(self) -> bool:

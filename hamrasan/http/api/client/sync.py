@@ -35,7 +35,7 @@ async def sync(request: Request, services: Services) -> Answer:
         state_after=query.boolean("use_state_after", False),
     )
     services.presence.synced(requester.user_id, requester.device_id, check_state(presence), timeout_ms)
-    stream = await services.notifier.stream(requester.user_id)
+    stream = services.notifier.active(requester.user_id) or await services.notifier.stream(requester.user_id)
     seen = services.sync.token()
     body = await services.sync.compose(wanted, stream)
     if body is not None:
