@@ -73,9 +73,6 @@ class _Buckets:
     def __init__(self, rate: Rate) -> None:
         self._fresh: dict[str, float] = {}
         self._stale: dict[str, float] = {}
-        self.set_rate(rate)
-
-    def set_rate(self, rate: Rate) -> None:
         self._interval = 1.0 / rate.per_second
         self._tolerance = self._interval * (rate.burst - 1)
 
@@ -131,11 +128,9 @@ class RateLimiter:
         """The setting `rate_limits`; may be changed at any time."""
 
     def set_rates(self, users: Mapping[RateClass, Rate], addresses: Mapping[RateClass, Rate]) -> None:
-        """Take other rates; what was used up stays used up."""
-        for kind, rate in users.items():
-            self._users[kind].set_rate(rate)
-        for kind, rate in addresses.items():
-            self._addresses[kind].set_rate(rate)
+        """Take other rates for the classes given; in these everybody begins with a full bucket."""
+        self._users.update({kind: _Buckets(rate) for kind, rate in users.items()})
+        self._addresses.update({kind: _Buckets(rate) for kind, rate in addresses.items()})
 
     def limits(self, kind: RateClass) -> bool:
         """Return whether anything is charged for `kind`."""
