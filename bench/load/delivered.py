@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import closing
 from functools import partial
 
 import msgspec
@@ -140,6 +141,10 @@ class Generator:
 
     def run(self) -> DeliveredResult:
         """Warm up, measure, let everything under way arrive, and say what came."""
+        with closing(self._loop):
+            return self._measure()
+
+    def _measure(self) -> DeliveredResult:
         self._turn_for(1.0)
         self._fill()
         self._turn_for(self._plan.warmup_seconds)

@@ -113,3 +113,8 @@ class Loop:
         """Close all connections; a link that sends again opens another."""
         for link in list(self._links.values()):
             link.close()
+
+    def close(self) -> None:
+        """Close all connections and stop watching."""
+        self.close_links()
+        self._epoll.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from contextlib import closing
 
 import msgspec
 
@@ -77,6 +78,10 @@ class Generator:
 
     def run(self) -> OpenLoopResult:
         """Warm up, send at the rate, wait for the last ones, and say how long each took."""
+        with closing(self._loop):
+            return self._measure()
+
+    def _measure(self) -> OpenLoopResult:
         settle = time.perf_counter() + 1.0
         while time.perf_counter() < settle:
             self._loop.turn(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -28,6 +29,7 @@ class Pool:
         self.size = size
         self._port = port
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._open: set[asyncio.StreamWriter] = set()
         self._places = asyncio.Semaphore(size)
 
     async def __aenter__(self) -> Self:
@@ -36,8 +38,12 @@ class Pool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _, writer in self._idle:
+        for writer in self._open:
             writer.close()
+        for writer in self._open:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        self._open.clear()
         self._idle.clear()
 
     async def call(self, method: str, target: str, token: str | None = None, body: object = None) -> Any:
@@ -66,18 +72,16 @@ class Pool:
             reader, writer = self._idle.pop()
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            self._open.add(writer)
         writer.write(request)
         parser = ResponseReader()
         while True:
             data = await reader.read(_READ_BYTES)
             if not data:
-                writer.close()
                 raise BenchError("the server closed the connection in the middle of a request")
             response = parser.feed(data)
             if response is not None:
                 break
-        if response.closing:
-            writer.close()
-        else:
+        if not response.closing:
             self._idle.append((reader, writer))
         return response
