@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hamrasan.protocol.errors import MatrixError, bad_json, forbidden
+from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, not_found
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 
@@ -35,7 +35,7 @@ class Session:
     """One operation that somebody is authenticating for."""
 
     id: str
-    operation: str
+    operation: Operation
     ends_at: float
     completed: dict[str, Any] = field(default_factory=dict)
     """What each completed stage has found out."""
@@ -124,6 +124,26 @@ class UserInteractive:
         session = self._find(_checked(auth), operation)
         return session is not None and session.outcome is not None
 
+    def check_stage(self, session_id: str, kind: str) -> None:
+        """Raise `M_NOT_FOUND` unless the session lives and has, or could complete, this stage ("Fallback")."""
+        session = self._sessions.get(session_id)
+        if session is None or session.ends_at <= self._clock.monotonic():
+            raise not_found("This session is unknown or has ended; please begin again.")
+        if kind not in session.completed and kind not in _next_stages(session, session.operation):
+            raise not_found("This cannot be done now in this session.")
+
+    async def submit(self, session_id: str, submitted: Mapping[str, Any]) -> None:
+        """Complete a stage of a session without its operation, as the fallback pages do.
+
+        Raises `M_NOT_FOUND` as `check_stage`, `StageFailed`, and what the stage raises.
+        """
+        kind = str(submitted.get("type"))
+        self.check_stage(session_id, kind)
+        session = self._sessions[session_id]
+        async with session.lock:
+            if kind not in session.completed:
+                session.completed[kind] = await session.operation.stages[kind](session, submitted)
+
     async def _attempt(self, session: Session, submitted: Mapping[str, Any], operation: Operation) -> None:
         kind = submitted.get("type")
         if kind is not None and kind not in session.completed and kind in _next_stages(session, operation):
@@ -146,7 +166,7 @@ class UserInteractive:
         if session.ends_at <= self._clock.monotonic():
             self._end(session)
             return None
-        if session.operation != operation.name:
+        if session.operation.name != operation.name:
             raise forbidden("This session was begun to authenticate something else.")
         return session
 
@@ -157,7 +177,7 @@ class UserInteractive:
             if oldest.ends_at > now and len(self._sessions) < MAX_SESSIONS:
                 break
             self._end(oldest)
-        session = Session(self._entropy.id(SESSION_ID_LETTERS), operation.name, now + SESSION_LIFETIME_S)
+        session = Session(self._entropy.id(SESSION_ID_LETTERS), operation, now + SESSION_LIFETIME_S)
         self._sessions[session.id] = session
         return session
 

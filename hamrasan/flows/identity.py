@@ -64,6 +64,7 @@ class Identity:
     registration_tokens: RegistrationTokens
     openid_tokens: OpenIdTokens
     devices: Devices
+    interactive: UserInteractive
     reauthentication: Reauthentication
     open_session: OpenSession
     end_sessions: EndSessions
@@ -122,6 +123,7 @@ def assemble_identity(
         registration_tokens=registration_tokens,
         openid_tokens=OpenIdTokens(journal, store.tokens, clock, entropy),
         devices=devices,
+        interactive=interactive,
         reauthentication=reauthentication,
         open_session=open_session,
         end_sessions=end_sessions,

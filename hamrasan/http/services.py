@@ -21,6 +21,7 @@ from hamrasan.accounts.reauthentication import Reauthentication
 from hamrasan.accounts.registration_tokens import RegistrationTokens
 from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
+from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.devices.devices import Devices
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
@@ -79,6 +80,7 @@ class IdentityServices:
     login_tokens: LoginTokens
     openid_tokens: OpenIdTokens
     registration_tokens: RegistrationTokens
+    interactive: UserInteractive
     reauthentication: Reauthentication
     open_session: OpenSession
     end_sessions: EndSessions

@@ -100,6 +100,7 @@ def _identity(identity: Identity) -> IdentityServices:
         login_tokens=identity.login_tokens,
         openid_tokens=identity.openid_tokens,
         registration_tokens=identity.registration_tokens,
+        interactive=identity.interactive,
         reauthentication=identity.reauthentication,
         open_session=identity.open_session,
         end_sessions=identity.end_sessions,

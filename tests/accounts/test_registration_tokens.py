@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hamrasan.accounts.user_interactive import Session, StageFailed
+from hamrasan.accounts.user_interactive import Operation, Session, StageFailed
 from hamrasan.protocol.errors import MatrixError
 from tests.identities import World, in_world
 
+OPERATION = Operation("register", (), {})
+
 
 def session(name: str) -> Session:
-    return Session(name, "register", 1e9)
+    return Session(name, OPERATION, 1e9)
 
 
 async def lend(world: World, token: str, to: Session) -> str:

@@ -90,7 +90,7 @@ def test_nothing_is_done_without_auth(run: Run) -> None:
 
 
 def test_what_is_missing_is_told_with_401() -> None:
-    needed = InteractionNeeded(SIMPLE, Session("s", "open", 0.0))
+    needed = InteractionNeeded(SIMPLE, Session("s", SIMPLE, 0.0))
     assert (needed.status, "errcode" in needed.body()) == (401, False)
 
 
