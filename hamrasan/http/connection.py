@@ -128,6 +128,7 @@ class HttpConnection(asyncio.Protocol):
         self._sink = None
         parked, self._parked = self._parked, None
         if parked is not None and self._exchange is not None:
+            self._engine.parked -= 1
             self._exchange.owner = None
             self._exchange = None
             try:
@@ -218,6 +219,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer the parked request, unless it is not this one."""
         if self._parked is not None and exchange is self._exchange:
             self._parked = None
+            self._engine.parked -= 1
             self._send(response)
             if self._queue or self._backlog:
                 # Not here: whoever answers may be in the middle of something, and handlers must not run inside it.
@@ -413,6 +415,7 @@ class HttpConnection(asyncio.Protocol):
         exchange.parked = True
         exchange.owner = self
         self._parked = parked
+        engine.parked += 1
         engine.wheel.set(self, NEVER if parked.timeout is None else engine.now() + parked.timeout)
         try:
             parked.start(exchange)

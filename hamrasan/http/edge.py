@@ -94,6 +94,11 @@ class Edge:
         """Return the number of open connections."""
         return len(self._engine.connections)
 
+    @property
+    def parked(self) -> int:
+        """Return the number of requests that wait for news."""
+        return self._engine.parked
+
     async def listen(
         self, host: str, port: int, *, tls: ssl.SSLContext | None = None, reuse_port: bool = False
     ) -> None:

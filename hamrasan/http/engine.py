@@ -78,6 +78,8 @@ class Engine:
         self.proxies = proxies
         self.wheel = Wheel(self.now())
         self.connections: set[Member] = set()
+        self.parked = 0
+        """Requests that wait for news."""
         self.orphans: set[asyncio.Task[Answer]] = set()
         """Handlers whose client has gone, and that run to their end all the same."""
         self.draining = False

@@ -30,6 +30,28 @@ def test_is_answered_when_something_happens() -> None:
     run(test())
 
 
+def test_is_counted_while_it_waits_however_it_ends() -> None:
+    async def test() -> None:
+        world = World()
+        async with serving(world=world) as edge, connected(edge) as stays:
+            async with connected(edge) as goes:
+                await stays.send(message("GET", "/park"))
+                await goes.send(message("GET", "/park"))
+                await until(lambda: len(world.parked) == 2)
+                assert edge.parked == 2
+            await until(lambda: edge.parked == 1)
+            for waiting in world.parked:
+                if not waiting.ends:
+                    waiting.answer({})
+            await stays.answer()
+            assert edge.parked == 0
+            await stays.send(message("GET", "/park"))
+            await until(lambda: edge.parked == 1)
+        assert edge.parked == 0
+
+    run(test())
+
+
 def test_the_next_request_waits_for_it() -> None:
     async def test() -> None:
         world = World()
