@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
-
-from nacl.exceptions import CryptoError
-from nacl.signing import VerifyKey
 
 from hamrasan.protocol.auth_rules.errors import NotAllowed
 from hamrasan.protocol.auth_rules.numbers import rule_numbers
@@ -18,8 +17,8 @@ from hamrasan.protocol.auth_rules.state import AuthState
 from hamrasan.protocol.base64 import decode_base64
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event
-from hamrasan.protocol.hashing import encode_event
 from hamrasan.protocol.room_versions import RoomVersion
+from hamrasan.protocol.signing import SignatureError, signing_key_ids, verify_signed_json
 
 MAX_SIGNATURE_CHECKS = 32
 """How many pairs of key and signature are tried for one invite: an identity server writes one or two keys and signs
@@ -64,49 +63,32 @@ def check_exchanged_invite(event: Event, state: AuthState, version: RoomVersion)
         )
 
 
-def _public_keys(original: Event) -> list[str]:
+def _public_keys(original: Event) -> list[bytes]:
     """Return the keys of an `m.room.third_party_invite`: `public_key` and those in `public_keys`."""
     listed = original.content.get("public_keys")
     entries = listed if isinstance(listed, list) else []
-    keys = [
+    texts = [
         original.content.get("public_key"),
         *(e.get("public_key") for e in entries if isinstance(e, Mapping)),
     ]
-    return [key for key in keys if isinstance(key, str)]
+    keys: list[bytes] = []
+    for text in texts:
+        if isinstance(text, str):
+            with suppress(MatrixError):  # what is not Base64 is no key
+                keys.append(decode_base64(text))
+    return keys
 
 
-def _is_signed_by_any(signed: Mapping[str, Any], keys: list[str], version: RoomVersion) -> bool:
+def _is_signed_by_any(signed: Mapping[str, Any], keys: list[bytes], version: RoomVersion) -> bool:
     """Tell whether a signature of `signed`, whoever is named as its maker, is by one of the keys."""
-    try:
-        message = encode_event(
-            {k: v for k, v in signed.items() if k not in ("signatures", "unsigned")}, version
-        )
-    except MatrixError:
-        return False
-    checks = 0
-    for signature in _signatures(signed.get("signatures")):
-        for key in keys:
-            checks += 1
-            if checks > MAX_SIGNATURE_CHECKS:
-                return False
-            if _verifies(key, message, signature):
-                return True
+    signatures = signed.get("signatures")
+    signers = signatures if isinstance(signatures, Mapping) else ()
+    pairs = ((signer, key_id) for signer in signers for key_id in signing_key_ids(signed, signer))
+    tries = ((signer, key_id, key) for signer, key_id in pairs for key in keys)
+    for signer, key_id, key in islice(tries, MAX_SIGNATURE_CHECKS):
+        try:
+            verify_signed_json(signed, signer, key_id, key, strict=version.strict_canonical_json)
+        except SignatureError:
+            continue
+        return True
     return False
-
-
-def _signatures(signatures: Any) -> Iterator[str]:
-    """Yield the ed25519 signatures of a `signatures` object."""
-    by_server = signatures.values() if isinstance(signatures, Mapping) else ()
-    for by_key in by_server:
-        for key_id, signature in by_key.items() if isinstance(by_key, Mapping) else ():
-            if isinstance(signature, str) and key_id.startswith("ed25519:"):
-                yield signature
-
-
-def _verifies(key: str, message: bytes, signature: str) -> bool:
-    """Tell whether `signature` over `message` is by `key`, both unpadded Base64; malformed ones are not."""
-    try:
-        VerifyKey(decode_base64(key)).verify(message, decode_base64(signature))
-    except (MatrixError, CryptoError, ValueError):
-        return False
-    return True

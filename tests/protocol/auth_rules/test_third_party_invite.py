@@ -62,7 +62,9 @@ def test_a_signed_invite_is_allowed(version: str) -> None:
         lambda signature: signature.update(signatures={"identity.example": {"ed25519:0": 7}}),
         lambda signature: signature.update(signatures={"identity.example": {"ed25519:0": "not base64!"}}),
         lambda signature: signature.update(signatures={"identity.example": {"ed25519:0": "c2hvcnQ"}}),
-        lambda signature: signature.update(signatures={"identity.example": {"rsa:0": "c2hvcnQ"}}),
+        lambda signature: signature["signatures"].update(
+            {"identity.example": {"rsa:0": signature["signatures"]["identity.example"]["ed25519:0"]}}
+        ),
         lambda signature: signature.update(more="unsigned for"),
     ],
 )

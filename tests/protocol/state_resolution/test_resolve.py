@@ -1,6 +1,6 @@
 """The door to state resolution: what it takes, what it asks for, what it does with odd and hostile input."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -16,16 +16,22 @@ TOPIC = ("m.room.topic", "")
 LEVELS = ("m.room.power_levels", "")
 
 
-class Watched(dict[str, Event]):
+class Watched(Mapping[str, Event]):
     """Events that note which of them were asked for."""
 
     def __init__(self, events: Mapping[str, Event]) -> None:
-        super().__init__(events)
+        self._events = events
         self.asked: set[str] = set()
 
-    def get(self, key: str, default: Event | None = None) -> Event | None:  # type: ignore[override]
-        self.asked.add(key)
-        return super().get(key, default)
+    def __getitem__(self, event_id: str) -> Event:
+        self.asked.add(event_id)
+        return self._events[event_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
 
 
 def two_topics(version: str) -> tuple[World, World, World]:
