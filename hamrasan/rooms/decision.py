@@ -234,7 +234,15 @@ class Decision:
         membership = new.content["membership"]
         room.put_member(state_key, Member(membership, stored.position, stored.event_id))
         writes.append(
-            PutMembership(room.number, state_key, membership, stored.position, stored.event_id, stored.sender)
+            PutMembership(
+                room.number,
+                state_key,
+                membership,
+                stored.position,
+                stored.event_id,
+                stored.sender,
+                stored.position,
+            )
         )
 
     def _redact(self, target: StoredEvent, redaction: StoredEvent) -> None:

@@ -7,8 +7,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from hamrasan.protocol.auth_rules import NotAllowed
-from hamrasan.protocol.errors import not_found
+from hamrasan.protocol.errors import MatrixError, not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.room import Room
@@ -80,7 +79,7 @@ class RoomRegistry:
         decision = self.begin(room)
         try:
             decision.add(new)
-        except NotAllowed:
+        except MatrixError:
             return False
         decision.undo()
         return True

@@ -76,6 +76,8 @@ class PutMembership(NamedTuple):
     position: Position
     event_id: str
     sender: str
+    first: Position = 0
+    """Position of the user's first membership of the room; counts only while there is none."""
 
 
 class ForgetRoom(NamedTuple):
@@ -299,7 +301,7 @@ class RoomReader(Protocol):
         """Return the highest room number given so far."""
 
     async def members(self, room: int) -> list[MembershipRow]:
-        """Return the current membership of everybody who ever had one."""
+        """Return the current membership of everybody who ever had one, those first who came first."""
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""

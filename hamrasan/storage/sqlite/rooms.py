@@ -18,7 +18,8 @@ STATEMENTS: dict[type, str] = {
         "INSERT INTO state_versions (room, type, state_key, position, event_position) VALUES (?, ?, ?, ?, ?)"
     ),
     port.PutMembership: (
-        "INSERT INTO memberships (room, user_id, membership, position, event_id, sender) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO memberships (room, user_id, membership, position, event_id, sender, first)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (room, user_id) DO UPDATE SET membership = excluded.membership, position = excluded.position,"
         " event_id = excluded.event_id, sender = excluded.sender, forgotten = 0"
     ),
@@ -324,8 +325,9 @@ class SqliteRooms:
         return row[0] or 0 if row else 0
 
     async def members(self, room: int) -> list[MembershipRow]:
-        """Return the current membership of everybody who ever had one."""
-        return _memberships(await self._database.scan(_MEMBERSHIP + "WHERE m.room = ?", (room,)))
+        """Return the current membership of everybody who ever had one, those first who came first."""
+        sql = _MEMBERSHIP + "WHERE m.room = ? ORDER BY m.first, m.user_id"
+        return _memberships(await self._database.scan(sql, (room,)))
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""

@@ -57,6 +57,7 @@ CREATE TABLE memberships (
     position INTEGER NOT NULL,
     event_id TEXT NOT NULL,
     sender TEXT NOT NULL,
+    first INTEGER NOT NULL,
     forgotten INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (room, user_id)
 ) STRICT, WITHOUT ROWID;
