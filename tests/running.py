@@ -18,10 +18,25 @@ import uvloop
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.server import RunningServer, start_server
 from tests.identities import CHEAP
+from tests.spec.operations import problems_of
 
 SHARED_SECRET = "a secret of the tests only"
 PASSWORD = "correct horse battery staple"
 _names = itertools.count(1)
+
+
+def check_form(response: httpx.Response) -> None:
+    """Fail unless an answer has the form that the specification gives it; runs after every request of every test."""
+    response.read()
+    path = response.request.url.raw_path.partition(b"?")[0].decode("ascii")
+    wrong = problems_of(response.request.method, path, response.status_code, response.content)
+    assert not wrong, "\n".join(wrong)
+
+
+def client(url: str, **options: Any) -> httpx.Client:
+    """Return an HTTP client for a server under test, which checks the form of every answer."""
+    hooks = {"response": [check_form]}
+    return httpx.Client(base_url=url, timeout=30.0, trust_env=False, event_hooks=hooks, **options)
 
 
 class Person:
@@ -31,9 +46,7 @@ class Person:
         self.user_id = user_id
         self.device_id = device_id
         self.token = token
-        self.http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0, trust_env=False
-        )
+        self.http = client(url, headers={"Authorization": f"Bearer {token}"})
 
     @property
     def localpart(self) -> str:
@@ -79,6 +92,16 @@ class Person:
         if since is not None:
             query["since"] = since
         return self.get("/sync", **query)
+
+    def next_of_room(self, since: str, room_id: str) -> tuple[Any, str]:
+        """Wait until `/sync` has something of a joined room; return that, and the token after it."""
+        for _ in range(20):
+            answer = self.sync(since, timeout=20_000)
+            since = answer["next_batch"]
+            section = answer.get("rooms", {}).get("join", {}).get(room_id)
+            if section is not None:
+                return section, since
+        raise AssertionError(f"/sync says nothing of {room_id}")
 
 
 class Running:
@@ -132,7 +155,7 @@ class Running:
 
     def anonymous(self) -> httpx.Client:
         """Return a client without a token."""
-        return httpx.Client(base_url=self.url, timeout=30.0, trust_env=False)
+        return client(self.url)
 
     def register(self, name: str = "user", **body: Any) -> Person:
         """Register somebody under a name that nobody has yet."""
