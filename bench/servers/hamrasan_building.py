@@ -22,7 +22,7 @@ def main() -> None:
     run_process(partial(start_server, password_cost=CHEAPEST), partial(load_settings, {}, os.environ), _ready)
 
 
-def _ready(_settings: Settings) -> None:
+def _ready(_settings: Settings, _url: str) -> None:
     pass
 
 

@@ -27,6 +27,11 @@ that is for closing the store."""
 class Server(Protocol):
     """A server that has started."""
 
+    @property
+    def url(self) -> str:
+        """Where people open it."""
+        ...
+
     def reload(self, settings: Settings) -> None:
         """Apply those of `settings` that can change while the server runs."""
         ...
@@ -43,9 +48,9 @@ class Process:
         self,
         start: Callable[[Settings], Awaitable[Server]],
         load: Callable[[], Settings],
-        ready: Callable[[Settings], None],
+        ready: Callable[[Settings, str], None],
     ) -> None:
-        """`start` returns once the server accepts connections; `ready` then tells a person where it is."""
+        """`start` returns once the server accepts connections; `ready` then tells a person its URL."""
         self._start = start
         self._load = load
         self._ready = ready
@@ -60,7 +65,7 @@ class Process:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload, server)
-        self._ready(self._settings)
+        self._ready(self._settings, server.url)
         await self._asked_to_stop.wait()
         _log.info("closing", drain_s=DRAIN_S)
         await server.close(DRAIN_S)
@@ -97,7 +102,7 @@ class Process:
 def run_process(
     start: Callable[[Settings], Awaitable[Server]],
     load: Callable[[], Settings],
-    ready: Callable[[Settings], None],
+    ready: Callable[[Settings, str], None],
 ) -> None:
     """Run a server on an event loop of its own until a signal ends it; see `Process`.
 

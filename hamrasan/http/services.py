@@ -36,6 +36,7 @@ from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.upgrade_room import UpgradeRoom
+from hamrasan.protocol.signing import SigningKey
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
@@ -54,6 +55,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.settings import Settings
+from hamrasan.storage.health import JournalHealth
 from hamrasan.sync.composer import SyncComposer
 from hamrasan.sync.notifier import Notifier
 
@@ -67,6 +69,8 @@ class Ground:
     clock: Clock
     entropy: Entropy
     metrics: Metrics
+    signing_key: SigningKey
+    health: JournalHealth
 
 
 @dataclass(frozen=True)

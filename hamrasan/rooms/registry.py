@@ -47,6 +47,11 @@ class RoomRegistry:
         journal.observe(self._committed)
         journal.on_failure(self._drop_undurable)
 
+    @property
+    def loaded_count(self) -> int:
+        """Return the number of rooms in memory."""
+        return len(self._loaded)
+
     def loaded(self, room_id: str) -> Room | None:
         """Return the room if it is in memory."""
         return self._loaded.get(room_id)

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from contextlib import AsyncExitStack
 
 from hamrasan.accounts.passwords import COST, PasswordCost
-from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
-from hamrasan.http.api.routes import ROUTES
+from hamrasan.flows.identity import Identity
+from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
 from hamrasan.http.edge import Edge
 from hamrasan.http.last_seen import notes_devices
 from hamrasan.http.rate_limit import RateLimiter
-from hamrasan.http.services import Services
+from hamrasan.http.services import Ground, Services
 from hamrasan.runtime.clock import Clock, SystemClock
 from hamrasan.runtime.entropy import Entropy, SystemEntropy
 from hamrasan.runtime.metrics import Metrics
-from hamrasan.runtime.settings import Settings
+from hamrasan.runtime.settings import Address, Settings
 from hamrasan.runtime.tasks import TaskSupervisor
+from hamrasan.server.folder import claim_folder, open_signing_key
+from hamrasan.server.observation import counting_commits, counting_failures, counting_refusals, watch
 from hamrasan.server.services import build_services
+from hamrasan.storage.health import JournalHealth
 from hamrasan.storage.sqlite.store import Store, open_store
 
 TASKS_GRACE_S = 1.0
 """How long background tasks may take to end."""
 COLLECTOR_THRESHOLDS = (50_000, 20, 1_000)
 """Garbage collection: young objects often enough, full collections (which stop the world) almost never."""
+ANYWHERE = ("0.0.0.0", "::")
+"""Hosts that mean every address of the machine; no browser can open them."""
+
+
+class CannotListen(Exception):
+    """The server cannot listen at `address`; `reason` is the system's."""
+
+    def __init__(self, address: Address, reason: str) -> None:
+        super().__init__(f"The server cannot listen at {address}: {reason}")
+        self.address = address
+        self.reason = reason
 
 
 class RunningServer:
@@ -34,6 +50,7 @@ class RunningServer:
         services: Services,
         identity: Identity,
         edge: Edge,
+        metrics_edge: Edge | None,
         tasks: TaskSupervisor,
         limiter: RateLimiter,
     ) -> None:
@@ -41,8 +58,18 @@ class RunningServer:
         self.identity = identity
         self.services = services
         self.edge = edge
+        self.metrics_edge = metrics_edge
         self._tasks = tasks
         self._limiter = limiter
+
+    @property
+    def url(self) -> str:
+        """Where people open the server: its public address, else the one at which it listens."""
+        settings = self.services.settings
+        if settings.public_url is not None:
+            return settings.public_url
+        host = "localhost" if settings.listen.host in ANYWHERE else settings.listen.host
+        return f"http://{Address(host, settings.listen.port or self.edge.addresses[0][1])}"
 
     def reload(self, settings: Settings) -> None:
         """Apply those settings that can change while the server runs."""
@@ -52,6 +79,8 @@ class RunningServer:
     async def close(self, drain_s: float) -> None:
         """Stop accepting, let begun answers finish for up to `drain_s` seconds, and close the store."""
         await self.edge.shutdown(drain_s)
+        if self.metrics_edge is not None:
+            await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
         self.identity.close()
         await self.store.close()
@@ -65,41 +94,64 @@ async def start_server(
 ) -> RunningServer:
     """Open the data folder and listen; return once requests are accepted.
 
-    Raises `StoreInUse` if another server has the folder, `OSError` if the address cannot be bound.
+    After any error nothing is left open. Raises `StoreInUse` if another server has the folder, `StoreNewer`,
+    `WrongServerName`, `SigningKeyDamaged`, `CannotListen`, `OSError` and `sqlite3.Error` if the folder or the database
+    in it cannot be used.
     """
     clock, entropy, metrics = clock or SystemClock(), entropy or SystemEntropy(), Metrics()
-    tasks = TaskSupervisor(lambda name: metrics.failed_tasks.labels(name).inc())
-    store = open_store(settings.data_dir)
-    readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
-    identity = assemble_identity(readers, settings, clock, entropy, tasks, Hooks(), password_cost)
-    services = build_services(store, settings, metrics, tasks, clock, entropy, identity)
-    limiter = RateLimiter(
-        clock.monotonic,
-        enabled=settings.rate_limits,
-        on_limited=lambda limit: metrics.limited.labels(limit).inc(),
-    )
-    edge = Edge(
+    async with AsyncExitStack() as unwind:
+        store = open_store(settings.data_dir, counting_commits(metrics))
+        unwind.push_async_callback(store.close)
+        await claim_folder(store, settings.server_name)
+        ground = Ground(
+            loop=asyncio.get_running_loop(),
+            settings=settings,
+            clock=clock,
+            entropy=entropy,
+            metrics=metrics,
+            signing_key=open_signing_key(settings.data_dir, entropy),
+            health=JournalHealth(store.journal, clock.monotonic),
+        )
+        tasks = TaskSupervisor(counting_failures(metrics))
+        services, identity = build_services(ground, store, tasks, password_cost)
+        unwind.callback(identity.close)
+        limiter = RateLimiter(
+            clock.monotonic, enabled=settings.rate_limits, on_limited=counting_refusals(metrics)
+        )
+        edge = _main_edge(services, limiter)
+        unwind.push_async_callback(edge.shutdown, 0)
+        await _listen(edge, settings.listen)
+        metrics_edge = None
+        if settings.metrics_listen is not None:
+            metrics_edge = Edge(METRICS_ROUTES, services, clock=clock)
+            unwind.push_async_callback(metrics_edge.shutdown, 0)
+            await _listen(metrics_edge, settings.metrics_listen)
+        unwind.pop_all()
+    watch(metrics, edge, lambda: services.registry.loaded_count)
+    identity.start(tasks)
+    tasks.keep_running("loop_lag", metrics.watch_loop_lag)
+    tasks.keep_running("presence", services.presence.keep_sweeping)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    return RunningServer(store, services, identity, edge, metrics_edge, tasks, limiter)
+
+
+def _main_edge(services: Services, limiter: RateLimiter) -> Edge:
+    return Edge(
         ROUTES,
         services,
         authenticate=services.authenticator.authenticate,
         see=notes_devices(services.devices),
         limiter=limiter,
-        clock=clock,
+        observe=services.metrics.count_request,
+        clock=services.clock,
+        trusted_proxies=services.settings.trusted_proxies,
     )
+
+
+async def _listen(edge: Edge, address: Address) -> None:
     try:
-        await edge.listen(settings.listen.host, settings.listen.port)
-    except OSError:
-        await edge.shutdown(0)
-        await store.close()
-        raise
-    identity.start(tasks)
-    _start_tasks(tasks, services)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
-    return RunningServer(store, services, identity, edge, tasks, limiter)
-
-
-def _start_tasks(tasks: TaskSupervisor, services: Services) -> None:
-    tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
-    tasks.keep_running("presence", services.presence.keep_sweeping)
+        await edge.listen(address.host, address.port)
+    except OSError as error:
+        raise CannotListen(address, error.strerror or str(error)) from error

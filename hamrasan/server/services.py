@@ -5,13 +5,12 @@ Each function here fills one group of `hamrasan.http.services`.
 
 from __future__ import annotations
 
-import asyncio
-
 from hamrasan.accounts.account_data import AccountData
 from hamrasan.accounts.account_data_view import AccountDataView
 from hamrasan.accounts.filters import Filters
 from hamrasan.accounts.ignored import IgnoredUsers
 from hamrasan.accounts.invite_permission import InvitePermission
+from hamrasan.accounts.passwords import COST, PasswordCost
 from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
@@ -19,7 +18,7 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
-from hamrasan.flows.identity import Identity
+from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.see_presence import SeePresence
@@ -49,10 +48,7 @@ from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
-from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.keyed_locks import KeyedLocks
-from hamrasan.runtime.metrics import Metrics
-from hamrasan.runtime.settings import Settings
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.storage.sqlite.store import Store
 from hamrasan.sync.composer import SyncComposer
@@ -66,22 +62,15 @@ EPOCH_LETTERS = 8
 
 
 def build_services(
-    store: Store,
-    settings: Settings,
-    metrics: Metrics,
-    tasks: TaskSupervisor,
-    clock: Clock,
-    entropy: Entropy,
-    identity: Identity,
-) -> Services:
-    """Put the services of one server together over an open store."""
-    ground = Ground(
-        loop=asyncio.get_running_loop(), settings=settings, clock=clock, entropy=entropy, metrics=metrics
-    )
-    personal = _personal(store, clock)
+    ground: Ground, store: Store, tasks: TaskSupervisor, cost: PasswordCost = COST
+) -> tuple[Services, Identity]:
+    """Put the services of one server together over an open store; return them, and those that have a life to end."""
+    personal = _personal(store, ground.clock)
     rooms = _rooms(store, ground, personal)
+    readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
+    identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, Hooks(), cost)
     identity.deactivate_account.on_departure(LeaveAllRooms(rooms.membership, store.rooms).leave)
-    return join(
+    services = join(
         ground,
         _identity(identity),
         personal,
@@ -89,6 +78,7 @@ def build_services(
         _syncing(store, ground, personal, rooms),
         _stories(store, personal, rooms, tasks),
     )
+    return services, identity
 
 
 def _identity(identity: Identity) -> IdentityServices:

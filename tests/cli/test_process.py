@@ -19,6 +19,8 @@ from hamrasan.runtime.settings import load_settings
 
 
 class Server:
+    url = "http://localhost:1"
+
     def __init__(self, listener):
         self.listener = listener
         self.answering = set()
@@ -49,7 +51,7 @@ async def start(settings):
 run_process(
     start,
     lambda: load_settings({}, os.environ, Path(sys.argv[1])),
-    lambda settings: print("ready", flush=True),
+    lambda settings, url: print("ready", url, flush=True),
 )
 """
 

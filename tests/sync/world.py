@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from hamrasan.accounts.passwords import PasswordCost
-from hamrasan.flows.identity import Hooks, IdentityStore, assemble_identity
-from hamrasan.http.services import Services
+from hamrasan.http.services import Ground
 from hamrasan.protocol.filters import parse_filter
+from hamrasan.protocol.signing import SigningKey
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
@@ -23,6 +23,7 @@ from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.settings import Settings
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server import build_services
+from hamrasan.storage.health import JournalHealth
 from hamrasan.storage.ports.rooms import RoomRow
 from hamrasan.storage.sqlite.store import open_store
 from hamrasan.sync.room_sections import SyncRequest
@@ -44,12 +45,16 @@ class World:
     def _open(self) -> None:
         self.store = open_store(self.data_dir)
         self.tasks = TaskSupervisor()
-        store, entropy, settings = self.store, SeededEntropy(), Settings(server_name=SERVER)
-        readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
-        identity = assemble_identity(readers, settings, self.clock, entropy, self.tasks, Hooks(), CHEAP)
-        self.services: Services = build_services(
-            store, settings, Metrics(), self.tasks, self.clock, entropy, identity
+        ground = Ground(
+            loop=asyncio.get_running_loop(),
+            settings=Settings(server_name=SERVER),
+            clock=self.clock,
+            entropy=SeededEntropy(),
+            metrics=Metrics(),
+            signing_key=SigningKey("ed25519:a_1", bytes(32)),
+            health=JournalHealth(self.store.journal, self.clock.monotonic),
         )
+        self.services, self._identity = build_services(ground, self.store, self.tasks, CHEAP)
 
     async def close(self) -> None:
         await self.tasks.close(1)

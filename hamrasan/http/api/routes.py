@@ -56,6 +56,7 @@ from hamrasan.http.api.client import (
     wellknown,
     whoami,
 )
+from hamrasan.http.api.operator import health, landing, metrics
 from hamrasan.http.route import Route
 
 CLIENT_MODULES = (
@@ -112,8 +113,13 @@ CLIENT_MODULES = (
     whoami,
 )
 ADMIN_MODULES = (register,)
+OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]
 ADMIN_ROUTES: list[Route] = [route for module in ADMIN_MODULES for route in module.ROUTES]
 
-ROUTES = [*CLIENT_ROUTES, *ADMIN_ROUTES]
+OPERATOR_ROUTES: list[Route] = [route for module in OPERATOR_MODULES for route in module.ROUTES]
+
+ROUTES = [*CLIENT_ROUTES, *ADMIN_ROUTES, *OPERATOR_ROUTES]
+METRICS_ROUTES: list[Route] = metrics.ROUTES
+"""What the listener of `metrics_listen` serves."""

@@ -1,0 +1,83 @@
+"""What a data folder says about the server that it belongs to: its name, and the key that it signs with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hamrasan.protocol.errors import MatrixError
+from hamrasan.protocol.signing import ALGORITHM, SEED_BYTES, SigningKey, parse_signing_key
+from hamrasan.runtime.entropy import Entropy
+from hamrasan.runtime.log import get_logger
+from hamrasan.storage.ports.journal import Batch
+from hamrasan.storage.ports.server import SetServerName
+from hamrasan.storage.sqlite.store import Store
+
+KEY_FILE = "signing.key"
+KEY_MODE = 0o600
+"""Whoever reads the key can speak for the server."""
+KEY_VERSION_LETTERS = 6
+"""A key that replaces another one must have another version; chance makes that sure enough."""
+
+_log = get_logger(__name__)
+
+
+class WrongServerName(Exception):
+    """The folder holds the accounts of a server with the name `owner`."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(f"This data folder belongs to {owner}.")
+        self.owner = owner
+
+
+class SigningKeyDamaged(Exception):
+    """The key file `path` is not one. The text says why, and repeats nothing of it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is not a signing key: {reason}")
+        self.path = path
+
+
+async def claim_folder(store: Store, name: str) -> None:
+    """Note whose data this is; raise `WrongServerName` if there are accounts of a server with another name."""
+    owner = await store.server.name()
+    if owner == name:
+        return
+    if owner is not None and await store.accounts.page("", 1):
+        raise WrongServerName(owner)
+    await store.journal.submit(Batch([SetServerName(name)]))
+
+
+def open_signing_key(data_dir: Path, entropy: Entropy) -> SigningKey:
+    """Return the server's key, making one at the first start. Raises `SigningKeyDamaged`, `OSError`."""
+    path = data_dir / KEY_FILE
+    try:
+        text = path.read_text("ascii")
+    except FileNotFoundError:
+        return _make(path, entropy)
+    except UnicodeDecodeError:
+        raise SigningKeyDamaged(path, "it is not text") from None
+    if path.stat().st_mode & 0o077:
+        _log.warning("others than the server's user may read the signing key", file=str(path))
+    try:
+        return parse_signing_key(text)
+    except MatrixError as error:
+        raise SigningKeyDamaged(path, error.message) from None
+
+
+def _make(path: Path, entropy: Entropy) -> SigningKey:
+    """Write a new key so that the file is either complete or not there, whenever the power fails."""
+    key = SigningKey(f"{ALGORITHM}:a_{entropy.id(KEY_VERSION_LETTERS)}", entropy.bytes(SEED_BYTES))
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, KEY_MODE), "w") as file:
+        file.write(key.to_text() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return key
