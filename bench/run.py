@@ -151,6 +151,7 @@ class Benchmark:
             samples = WORKLOADS[name](context)
         except BenchError as failure:
             self._note(f"{server.name}, round {context.round}, {name}: {failure}")
+            self._say(f"  the server's output ends: {context.running.log_end()}")
             return
         pause = server.loop_pause_seconds(context.running.metrics_port)
         if pause is not None:

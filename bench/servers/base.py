@@ -92,7 +92,7 @@ class RunningServer:
         while not _answers(self.port):
             if self._process.poll() is not None or time.perf_counter() - started > START_LIMIT_SECONDS:
                 self.stop()
-                raise BenchError(f"{self.server.name} did not start: {self._log_end()}")
+                raise BenchError(f"{self.server.name} did not start: {self.log_end()}")
             time.sleep(ANSWER_POLL_SECONDS)
         self.start_seconds = time.perf_counter() - started
 
@@ -105,7 +105,7 @@ class RunningServer:
     def pids(self) -> tuple[int, ...]:
         """All processes of the server. Raises `BenchError` when it has died."""
         if self._process is None or self._process.poll() is not None:
-            raise BenchError(f"{self.server.name} is not running any more: {self._log_end()}")
+            raise BenchError(f"{self.server.name} is not running any more: {self.log_end()}")
         return process_tree(self._process.pid)
 
     def stop(self) -> None:
@@ -120,7 +120,8 @@ class RunningServer:
             self._process.wait(STOP_LIMIT_SECONDS)
         self._process = None
 
-    def _log_end(self) -> str:
+    def log_end(self) -> str:
+        """Return the last lines of the server's output."""
         return self.log_path.read_text(errors="replace")[-2000:] if self.log_path.exists() else "(no output)"
 
 
