@@ -12,6 +12,8 @@ from hamrasan.cli.commands import Group, language_option
 from hamrasan.cli.complaints import CommandFailed, about_settings, about_usage
 from hamrasan.cli.serve import serve_command
 from hamrasan.cli.texts import Texts, choose_language
+from hamrasan.cli.tokens import token_commands
+from hamrasan.cli.users import user_commands
 from hamrasan.cli.version import version_command
 from hamrasan.runtime.settings import SettingsError
 
@@ -27,7 +29,7 @@ def build(texts: Texts) -> Group:
         "hamrasan",
         texts,
         texts("program.about"),
-        [serve_command(texts), version_command(texts)],
+        [serve_command(texts), user_commands(texts), token_commands(texts), version_command(texts)],
         params=[language_option(texts)],
     )
 

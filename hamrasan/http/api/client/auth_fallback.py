@@ -32,7 +32,7 @@ class _Field(NamedTuple):
 
 _FIELDS: Mapping[str, tuple[_Field, ...]] = {
     DUMMY: (),
-    REGISTRATION_TOKEN: (_Field("token", "text", {"en": "Registration token", "fa": "رمز دعوت"}),),
+    REGISTRATION_TOKEN: (_Field("token", "text", {"en": "Registration token", "fa": "رمز ثبت‌نام"}),),
     PASSWORD: (
         _Field("user", "text", {"en": "User name", "fa": "نام کاربری"}),
         _Field("password", "password", {"en": "Password", "fa": "گذرواژه"}),
