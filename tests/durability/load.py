@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import httpx
 
-from tests.running import Person
+from tests.running import Person, refused
 
 ANSWER_S = 30
 
@@ -60,31 +62,74 @@ class Sender:
         return [attempt for attempt in self.attempts if attempt.event_id is None]
 
 
-class Load:
-    """Senders at work at the same time."""
+class Sendable(Protocol):
+    """Something that can be sent to the server."""
 
-    def __init__(self, senders: Sequence[Sender]) -> None:
-        self.senders = senders
-        self._answered = threading.Semaphore(0)
+    def send(self) -> httpx.Response:
+        """Send it and remember what the server answers."""
+
+
+class Worker(Protocol):
+    """Somebody who always has something more to send."""
+
+    def attempt(self) -> Sendable:
+        """Return the next thing to send."""
+
+
+class Load:
+    """People at work at the same time; each sends the next thing when the last one was answered."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._workers = workers
+        self._taken = threading.Semaphore(0)
+        self._refused = threading.Semaphore(0)
+        self._enough = threading.Event()
 
     def run(self, answers: int, end: Callable[[], None]) -> None:
         """Let everybody send; after so many answers call `end`, which must end the server, while they go on."""
-        self._answered = threading.Semaphore(0)
-        with ThreadPoolExecutor(len(self.senders)) as threads:
-            working = [threads.submit(self._send_until_it_ends, sender) for sender in self.senders]
+        with self.working():
             try:
-                for _ in range(answers):
-                    assert self._answered.acquire(timeout=ANSWER_S), "the server answers no more"
+                self.wait_until_taken(answers)
             finally:
                 end()
+        assert not self._refused.acquire(blocking=False), "the server refused something"
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Let everybody send while the block runs, or until the server ends."""
+        self._taken = threading.Semaphore(0)
+        self._refused = threading.Semaphore(0)
+        self._enough.clear()
+        with ThreadPoolExecutor(len(self._workers)) as threads:
+            working = [threads.submit(self._work, worker) for worker in self._workers]
+            try:
+                yield
+            finally:
+                self._enough.set()
             for work in working:
                 work.result(ANSWER_S)
 
-    def _send_until_it_ends(self, sender: Sender) -> None:
-        while True:
+    def wait_until_taken(self, count: int) -> None:
+        """Wait until the server has taken so many more."""
+        self._wait(self._taken, count)
+
+    def wait_until_refused(self, count: int) -> None:
+        """Wait until the server has refused so many more."""
+        self._wait(self._refused, count)
+
+    @staticmethod
+    def _wait(counted: threading.Semaphore, count: int) -> None:
+        for _ in range(count):
+            assert counted.acquire(timeout=ANSWER_S), "the server answers no more"
+
+    def _work(self, worker: Worker) -> None:
+        while not self._enough.is_set():
             try:
-                answer = sender.attempt().send()
+                answer = worker.attempt().send()
             except httpx.TransportError:
                 return
-            assert answer.status_code == 200, answer.text
-            self._answered.release()
+            if answer.status_code == 200:
+                self._taken.release()
+            else:
+                refused(answer, 503, "M_UNKNOWN")
+                self._refused.release()
