@@ -74,11 +74,10 @@ def test_bad_bodies_change_nothing(server: Running, body: dict[str, Any], errcod
 def test_where_a_user_was_seen(server: Running) -> None:
     admin, who, other = administrator(server), server.register(), server.register()
     path = f"/admin/whois/{who.user_id}"
-    seen = who.get(path)
-    assert seen == admin.get(path)
-    assert seen["user_id"] == who.user_id
-    (session,) = seen["devices"][who.device_id]["sessions"]
-    assert [connection["ip"] for connection in session["connections"]] == ["127.0.0.1"]
+    for seen in (who.get(path), admin.get(path)):
+        assert seen["user_id"] == who.user_id
+        (session,) = seen["devices"][who.device_id]["sessions"]
+        assert [connection["ip"] for connection in session["connections"]] == ["127.0.0.1"]
     refused(other.request("GET", path), 403, "M_FORBIDDEN")
     refused(other.request("GET", f"/admin/whois/@nobody:{server.name}"), 403, "M_FORBIDDEN")
     refused(admin.request("GET", f"/admin/whois/@nobody:{server.name}"), 404, "M_NOT_FOUND")
