@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -24,6 +25,9 @@ MAX_WAITING = 4_000
 MAX_GROUP = 512
 """Batches in one transaction, so that the first of them does not wait for too many others."""
 RETRY_AFTER_MS = 500
+ROWS_PER_STATEMENT = (32, 8, 2, 1)
+"""Rows in one insert. Each statement gives up the interpreter's lock and waits for it again; with one row each, the
+two threads would change places for every event."""
 
 _log = structlog.get_logger("hamrasan.journal")
 
@@ -38,6 +42,12 @@ def nobody_counts(_seconds: float, _batches: Sequence[Batch]) -> None:
 
 
 _Waiting = tuple[Batch, asyncio.Future[None]]
+
+
+def _by_rows(insert: str) -> list[tuple[int, str]]:
+    """Return an insert of one row as inserts of several, the most first."""
+    head, _, row = insert.partition(" VALUES ")
+    return [(size, head + " VALUES " + ", ".join([row] * size)) for size in ROWS_PER_STATEMENT]
 
 
 class SqliteJournal:
@@ -60,10 +70,12 @@ class SqliteJournal:
         self._connection = connection
         self._statements = statements
         self._appends = appends
+        self._append_statements = {kind: _by_rows(statements[kind]) for kind in appends}
         self._after_appends = after_appends
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._gathered: list[_Waiting] = []
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._durable: Position = connection.execute("SELECT durable FROM journal").fetchone()[0]
         self._next: Position = self._durable + 1
@@ -100,14 +112,23 @@ class SqliteJournal:
         future: asyncio.Future[None] = self._loop.create_future()
         self._next += batch.positions
         self._waiting += 1
-        self._queue.put((batch, future))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((batch, future))
         return future
+
+    def _hand_over(self) -> None:
+        """Give the writer what was submitted in this turn of the loop: requests that arrive together share a commit."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._queue.put(gathered)
 
     async def close(self) -> None:
         """Commit what waits, then stop."""
         if self._closed:
             return
         self._closed = True
+        self._hand_over()
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self._connection.close()
@@ -120,7 +141,7 @@ class SqliteJournal:
             first = self._queue.get()
             if first is None:
                 return
-            group = [first]
+            group = first
             while len(group) < MAX_GROUP:
                 try:
                     waiting = self._queue.get_nowait()
@@ -129,7 +150,7 @@ class SqliteJournal:
                 if waiting is None:
                     closing = True
                     break
-                group.append(waiting)
+                group += waiting
             self._write_group(group)
 
     def _write_group(self, group: list[_Waiting]) -> None:
@@ -170,7 +191,12 @@ class SqliteJournal:
 
     def _append(self, together: dict[type, list[tuple[Any, ...]]]) -> None:
         for kind, rows in together.items():
-            self._connection.executemany(self._statements[kind], rows)
+            start = 0
+            for size, statement in self._append_statements[kind]:
+                while len(rows) - start >= size:
+                    values = list(chain.from_iterable(rows[start : start + size]))
+                    self._connection.execute(statement, values)
+                    start += size
         together.clear()
 
     # Back on the loop's thread.
@@ -189,6 +215,7 @@ class SqliteJournal:
     def _failed(self, group: list[_Waiting], error: sqlite3.Error, handled: threading.Event) -> None:
         """Fail the group and everything submitted after it, which may have been decided on top of it."""
         closing = False
+        self._hand_over()
         while True:
             try:
                 later = self._queue.get_nowait()
@@ -197,7 +224,7 @@ class SqliteJournal:
             if later is None:
                 closing = True
             else:
-                group.append(later)
+                group += later
         self._waiting -= len(group)
         self._next = self._durable + 1
         _log.error("commit_failed", reason=str(error), batches=len(group))
