@@ -14,6 +14,8 @@ MAX_TYPING_MS = 120_000
 """Longer claims are shortened: a client that went away must not type for ever."""
 DEFAULT_TYPING_MS = 30_000
 """For clients that name no timeout."""
+SHORTEST_WAIT_S = 0.05
+"""Ends that fall together are found together."""
 MAX_TYPISTS = 20
 """Users of one room that are shown typing; nobody reads more names."""
 
@@ -28,6 +30,7 @@ class Typing:
         """Serial of the last change in each room in which somebody types."""
         self._listeners: list[Callable[[str, int], None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_end = 0.0
         self.serial = 0
         """Serial number of the last change in any room."""
 
@@ -47,10 +50,11 @@ class Typing:
         """`user_id` is typing for the next `timeout_ms`, at most `MAX_TYPING_MS`."""
         typists = self._rooms.setdefault(room_id, {})
         known = user_id in typists
-        typists[user_id] = self._clock.monotonic() + min(timeout_ms, MAX_TYPING_MS) / 1000
+        end = self._clock.monotonic() + min(timeout_ms, MAX_TYPING_MS) / 1000
+        typists[user_id] = end
         if not known:
             self._changed(room_id)
-        self._schedule()
+        self._wake_at(end)
 
     def stop(self, room_id: str, user_id: str) -> None:
         """`user_id` no longer types."""
@@ -90,11 +94,14 @@ class Typing:
         for listener in self._listeners:
             listener(room_id, self.serial)
 
-    def _schedule(self) -> None:
-        if self._timer is not None or not self._rooms:
-            return
-        ends = min(end for typists in self._rooms.values() for end in typists.values())
-        delay = max(ends - self._clock.monotonic(), 0.05)
+    def _wake_at(self, end: float) -> None:
+        """Look for what has ended at `end`, unless that happens before anyway."""
+        if self._timer is not None:
+            if self._timer_end <= end:
+                return
+            self._timer.cancel()
+        self._timer_end = end
+        delay = max(end - self._clock.monotonic(), SHORTEST_WAIT_S)
         self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _expire(self) -> None:
@@ -103,4 +110,6 @@ class Typing:
         for room_id, typists in list(self._rooms.items()):
             for user_id in [user_id for user_id, end in typists.items() if end <= now]:
                 self.stop(room_id, user_id)
-        self._schedule()
+        ends = [end for typists in self._rooms.values() for end in typists.values()]
+        if ends:
+            self._wake_at(min(ends))
