@@ -1,0 +1,122 @@
+"""The operations of the client-server API that this server does not serve, each with its reason.
+
+Their addresses are answered with 404 M_UNRECOGNIZED, so that clients do without. A test holds this table and the routes
+against the specification: together they are all of its operations, and none is in both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Method = Literal["DELETE", "GET", "POST", "PUT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """One operation, as `Route` names it, and why there is no route."""
+
+    method: Method
+    path: str
+    operation: str
+    reason: str
+
+
+APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
+ENCRYPTION = (
+    "Keys, cross-signing, their backup and to-device messages come with end-to-end encryption, later."
+)
+INVITES_BY_ADDRESS = (
+    "Invites by e-mail address or telephone number arrive at `inviteUser`, which has the same address, and are refused "
+    "there: this server asks no identity server."
+)
+MEDIA = "Files, thumbnails and previews of links come with the media repository, later."
+OAUTH = "People log in with a password or a login token here; there is no OAuth 2.0 server."
+OLD_SYNC = "Deprecated by the specification in favour of `/sync`."
+PEEKING = (
+    "Looking into a room without joining it goes by its history and state; streams of such rooms come later."
+)
+POLICY_SERVER = "This server signs no events for the policies of others."
+PUSH = "Pushers and the list of notifications come with push, later; unread counts are in `/sync`."
+SEARCH = "Searching messages and people comes later."
+SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
+SPACES = "Summaries of rooms and the hierarchy of spaces come later."
+
+_CLIENT = "/_matrix/client"
+_BACKUP = f"{_CLIENT}/v3/room_keys"
+_MEDIA = f"{_CLIENT}/v1/media"
+_OLD_MEDIA = "/_matrix/media"
+
+UNSERVED: tuple[Unserved, ...] = (
+    Unserved(
+        "POST", f"{_CLIENT}/v1/appservice/{{appservice_id}}/ping", "pingAppservice", APPLICATION_SERVICES
+    ),
+    Unserved(
+        "PUT",
+        f"{_CLIENT}/v3/directory/list/appservice/{{network_id}}/{{room_id}}",
+        "updateAppserviceRoomDirectoryVisibility",
+        APPLICATION_SERVICES,
+    ),
+    Unserved("POST", f"{_CLIENT}/v3/keys/device_signing/upload", "uploadCrossSigningKeys", ENCRYPTION),
+    Unserved("POST", f"{_CLIENT}/v3/keys/signatures/upload", "uploadCrossSigningSignatures", ENCRYPTION),
+    Unserved("POST", f"{_CLIENT}/v3/keys/claim", "claimKeys", ENCRYPTION),
+    Unserved("GET", f"{_CLIENT}/v3/keys/changes", "getKeysChanges", ENCRYPTION),
+    Unserved("POST", f"{_CLIENT}/v3/keys/query", "queryKeys", ENCRYPTION),
+    Unserved("POST", f"{_CLIENT}/v3/keys/upload", "uploadKeys", ENCRYPTION),
+    Unserved("PUT", f"{_CLIENT}/v3/sendToDevice/{{event_type}}/{{txn_id}}", "sendToDevice", ENCRYPTION),
+    Unserved("GET", f"{_BACKUP}/keys", "getRoomKeys", ENCRYPTION),
+    Unserved("PUT", f"{_BACKUP}/keys", "putRoomKeys", ENCRYPTION),
+    Unserved("DELETE", f"{_BACKUP}/keys", "deleteRoomKeys", ENCRYPTION),
+    Unserved("GET", f"{_BACKUP}/keys/{{room_id}}", "getRoomKeysByRoomId", ENCRYPTION),
+    Unserved("PUT", f"{_BACKUP}/keys/{{room_id}}", "putRoomKeysByRoomId", ENCRYPTION),
+    Unserved("DELETE", f"{_BACKUP}/keys/{{room_id}}", "deleteRoomKeysByRoomId", ENCRYPTION),
+    Unserved("GET", f"{_BACKUP}/keys/{{room_id}}/{{session_id}}", "getRoomKeyBySessionId", ENCRYPTION),
+    Unserved("PUT", f"{_BACKUP}/keys/{{room_id}}/{{session_id}}", "putRoomKeyBySessionId", ENCRYPTION),
+    Unserved("DELETE", f"{_BACKUP}/keys/{{room_id}}/{{session_id}}", "deleteRoomKeyBySessionId", ENCRYPTION),
+    Unserved("GET", f"{_BACKUP}/version", "getRoomKeysVersionCurrent", ENCRYPTION),
+    Unserved("POST", f"{_BACKUP}/version", "postRoomKeysVersion", ENCRYPTION),
+    Unserved("GET", f"{_BACKUP}/version/{{version}}", "getRoomKeysVersion", ENCRYPTION),
+    Unserved("PUT", f"{_BACKUP}/version/{{version}}", "putRoomKeysVersion", ENCRYPTION),
+    Unserved("DELETE", f"{_BACKUP}/version/{{version}}", "deleteRoomKeysVersion", ENCRYPTION),
+    Unserved("POST", f"{_CLIENT}/v3/rooms/{{room_id}}/invite", "inviteBy3PID", INVITES_BY_ADDRESS),
+    Unserved("GET", f"{_MEDIA}/config", "getConfigAuthed", MEDIA),
+    Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),
+    Unserved("GET", f"{_MEDIA}/download/{{server_name}}/{{media_id}}", "getContentAuthed", MEDIA),
+    Unserved(
+        "GET",
+        f"{_MEDIA}/download/{{server_name}}/{{media_id}}/{{file_name}}",
+        "getContentOverrideNameAuthed",
+        MEDIA,
+    ),
+    Unserved("GET", f"{_MEDIA}/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnailAuthed", MEDIA),
+    Unserved("POST", f"{_OLD_MEDIA}/v1/create", "createContent", MEDIA),
+    Unserved("POST", f"{_OLD_MEDIA}/v3/upload", "uploadContent", MEDIA),
+    Unserved("PUT", f"{_OLD_MEDIA}/v3/upload/{{server_name}}/{{media_id}}", "uploadContentToMXC", MEDIA),
+    Unserved("GET", f"{_OLD_MEDIA}/v3/config", "getConfig", MEDIA),
+    Unserved("GET", f"{_OLD_MEDIA}/v3/preview_url", "getUrlPreview", MEDIA),
+    Unserved("GET", f"{_OLD_MEDIA}/v3/download/{{server_name}}/{{media_id}}", "getContent", MEDIA),
+    Unserved(
+        "GET",
+        f"{_OLD_MEDIA}/v3/download/{{server_name}}/{{media_id}}/{{file_name}}",
+        "getContentOverrideName",
+        MEDIA,
+    ),
+    Unserved("GET", f"{_OLD_MEDIA}/v3/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnail", MEDIA),
+    Unserved("GET", f"{_CLIENT}/v1/auth_metadata", "getAuthMetadata", OAUTH),
+    Unserved("GET", f"{_CLIENT}/v3/events", "getEvents", OLD_SYNC),
+    Unserved("GET", f"{_CLIENT}/v3/events/{{event_id}}", "getOneEvent", OLD_SYNC),
+    Unserved("GET", f"{_CLIENT}/v3/initialSync", "initialSync", OLD_SYNC),
+    Unserved("GET", f"{_CLIENT}/v3/events", "peekEvents", PEEKING),
+    Unserved("GET", f"{_CLIENT}/v3/rooms/{{room_id}}/initialSync", "roomInitialSync", PEEKING),
+    Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
+    Unserved("GET", f"{_CLIENT}/v3/notifications", "getNotifications", PUSH),
+    Unserved("GET", f"{_CLIENT}/v3/pushers", "getPushers", PUSH),
+    Unserved("POST", f"{_CLIENT}/v3/pushers/set", "postPusher", PUSH),
+    Unserved("POST", f"{_CLIENT}/v3/search", "search", SEARCH),
+    Unserved("POST", f"{_CLIENT}/v3/user_directory/search", "searchUserDirectory", SEARCH),
+    Unserved("GET", f"{_CLIENT}/v1/mutual_rooms", "getMutualRooms", SEARCH),
+    Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect", "redirectToSSO", SINGLE_SIGN_ON),
+    Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect/{{idp_id}}", "redirectToIdP", SINGLE_SIGN_ON),
+    Unserved("GET", f"{_CLIENT}/v1/room_summary/{{room_id_or_alias}}", "getRoomSummary", SPACES),
+    Unserved("GET", f"{_CLIENT}/v1/rooms/{{room_id}}/hierarchy", "getSpaceHierarchy", SPACES),
+)

@@ -1,0 +1,91 @@
+"""Every operation of the client-server API is served, or is listed with the reason why it is not."""
+
+from __future__ import annotations
+
+import re
+
+from hamrasan.cli.docs import client_server_api_page
+from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
+from hamrasan.http.api.unserved import UNSERVED
+from hamrasan.http.route import Route
+from tests.spec.operations import OPERATIONS
+
+OWN = ("/_synapse/admin/", "/health", "/metrics", "/_matrix/client/v3/auth/")
+"""Where there may be operations that the specification does not know.
+
+It describes the pages under `auth/` in prose only ("Fallback"); the others are the operator's.
+"""
+LANDING = "/"
+WITHOUT_STATE_KEY = frozenset({"getRoomStateWithKey", "setRoomStateWithKey"})
+"""An empty state key may be left out with the slash before it, so these have one form more."""
+
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+def shape(path: str) -> str:
+    """Return a path without the names of its parameters; one of the specification's ends with a blank."""
+    return _PARAMETER.sub("{}", path.strip())
+
+
+def served() -> dict[str, set[tuple[str, str]]]:
+    """Return the forms of every operation that has a route."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for route in ROUTES:
+        found.setdefault(route.operation, set()).add((route.method, shape(route.path)))
+    return found
+
+
+def is_ours(route: Route) -> bool:
+    return route.path == LANDING or route.path.startswith(OWN)
+
+
+def without_state_key(path: str) -> str:
+    return path.removesuffix("/{}")
+
+
+def test_every_operation_is_served_or_has_a_reason_not_to_be() -> None:
+    listed = [row.operation for row in UNSERVED]
+    assert len(listed) == len(set(listed)), "listed twice"
+    assert set(listed) & served().keys() == set(), "listed as not served, but there is a route"
+    assert OPERATIONS.keys() - served().keys() - set(listed) == set(), "neither served nor listed"
+    assert set(listed) - OPERATIONS.keys() == set(), "the specification knows no such operation"
+
+
+def test_routes_have_the_form_that_the_specification_gives_them() -> None:
+    for name, forms in served().items():
+        if name in OPERATIONS:
+            method, path = OPERATIONS[name].method, shape(OPERATIONS[name].path)
+            expected = {(method, path)}
+            if name in WITHOUT_STATE_KEY:
+                expected.add((method, without_state_key(path)))
+            assert forms == expected, name
+
+
+def test_what_is_not_served_is_listed_under_its_address() -> None:
+    for row in UNSERVED:
+        operation = OPERATIONS[row.operation]
+        assert (row.method, shape(row.path)) == (operation.method, shape(operation.path)), row.operation
+        assert row.reason.endswith("."), row.operation
+
+
+def test_what_the_specification_does_not_know_is_in_our_own_namespace() -> None:
+    strangers = [
+        route.operation
+        for route in [*ROUTES, *METRICS_ROUTES]
+        if route.operation not in OPERATIONS and not is_ours(route)
+    ]
+    assert strangers == []
+
+
+def test_nothing_that_is_listed_as_not_served_would_be_routed_all_the_same() -> None:
+    forms = {(route.method, shape(route.path)) for route in ROUTES}
+    answered = {row.operation for row in UNSERVED if (row.method, shape(row.path)) in forms}
+    assert answered == {"inviteBy3PID"}, "there is a route at the address of something that is not served"
+
+
+def test_the_page_counts_all_operations() -> None:
+    counts = re.search(
+        r"Served are (\d+) operations .* specification; (\d+) are not", client_server_api_page()
+    )
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == len(OPERATIONS)
