@@ -187,6 +187,7 @@ class HttpConnection(asyncio.Protocol):
             self._end_parked(self._parked.expired)
         elif self._sink is not None and self._sink.partial and not self._linger:
             self._sink.time_out()
+            self._collect(self._sink)
             self._advance()
         elif self._exchange is None:
             self._close()
@@ -287,17 +288,20 @@ class HttpConnection(asyncio.Protocol):
         data = self._backlog
         used = sink.feed(data)
         self._backlog = data[used:] if used < len(data) else b""
+        self._collect(sink)
+        if sink.partial or sink.broken:
+            self._sink = sink
+        else:
+            self._sink = None
+            engine.return_sink(sink)
+
+    def _collect(self, sink: Sink) -> None:
         if sink.completed:
             if self._queue is None:
                 self._queue = sink.completed
             else:
                 self._queue += sink.completed
             sink.completed = []
-        if sink.partial or sink.broken:
-            self._sink = sink
-        else:
-            self._sink = None
-            engine.return_sink(sink)
 
     def _is_open(self) -> bool:
         return self._transport is not None and not self._closing and not self._linger

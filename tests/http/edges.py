@@ -165,11 +165,11 @@ class Client:
 
     async def _body(self, status: int, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
-            body = b""
+            parts = []
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
-                body += (await self.reader.readexactly(size + 2))[:-2]
+                parts.append((await self.reader.readexactly(size + 2))[:-2])
             assert await self.reader.readexactly(2) == b"\r\n"
-            return body
+            return b"".join(parts)
         if "content-length" in headers:
             return await self.reader.readexactly(int(headers["content-length"]))
         return b"" if status in (100, 204, 304) else await self.reader.read()

@@ -20,7 +20,7 @@ def _limiter(clock: ManualClock, rate: Rate, enabled: bool = True) -> RateLimite
         clock.monotonic,
         users={**USER_RATES, MESSAGES: rate},
         addresses={**ADDRESS_RATES, MESSAGES: rate},
-        enabled,
+        enabled=enabled,
     )
 
 
