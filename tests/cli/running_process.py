@@ -39,6 +39,13 @@ class RunningProcess:
             if text in line:
                 return line
 
+    def has_said(self, text: str) -> bool:
+        """Return whether a line with `text` in it has been printed or logged since the last one that was asked for."""
+        while not self._lines.empty():
+            if text in self._lines.get():
+                return True
+        return False
+
     def end(self) -> int:
         """Return the exit status once the process has ended."""
         return self.process.wait(WAIT_S)
