@@ -8,7 +8,7 @@ from typing import Any
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event_format import build_pdu
 from hamrasan.protocol.hashing import room_id_of_create, seal
-from hamrasan.protocol.room_versions import RoomVersion, room_version
+from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion, room_version
 from hamrasan.rooms.decision import Decision
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.registry import RoomRegistry
@@ -22,13 +22,17 @@ ROOM_ID_LETTERS = 18
 _CREATE = "m.room.create"
 
 
-def creatable_version(version_id: str) -> RoomVersion:
-    """Return a room version that new rooms can have here; raise `M_UNSUPPORTED_ROOM_VERSION` for any other.
+CREATABLE_VERSIONS = tuple(version for version in ROOM_VERSIONS.values() if not version.hashed_references)
+"""Versions that new rooms can have here.
 
-    The first versions, whose events cite each other with hashes, are long discouraged and not written any more.
-    """
+Not the first ones, whose events cite each other with hashes: they are long discouraged and not written any more.
+"""
+
+
+def creatable_version(version_id: str) -> RoomVersion:
+    """Return a room version that new rooms can have here; raise `M_UNSUPPORTED_ROOM_VERSION` for any other."""
     version = room_version(version_id)
-    if version.hashed_references:
+    if version not in CREATABLE_VERSIONS:
         raise MatrixError(
             400,
             "M_UNSUPPORTED_ROOM_VERSION",

@@ -10,7 +10,7 @@ import pytest
 from hamrasan.protocol.auth_rules import NotAllowed
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.rooms.new_event import NewEvent
-from hamrasan.storage.ports.rooms import PublishRoom
+from hamrasan.storage.ports.rooms import PublishRoom, StoredEvent
 from tests.rooms.engine import (
     ALICE,
     BOB,
@@ -162,9 +162,9 @@ def test_who_may_redact_whose_events(tmp_path: Path) -> None:
         alices, bobs = [await engine.store.events.by_id(event_id) for event_id in ids]
         create = room.state["m.room.create", ""].stored
 
-        def redaction(sender: str, target: object) -> NewEvent:
+        def redaction(sender: str, target: StoredEvent | None) -> NewEvent:
             assert target is not None
-            return NewEvent("m.room.redaction", sender, {}, redacts=target)  # type: ignore[arg-type] # StoredEvent
+            return NewEvent("m.room.redaction", sender, {}, redacts=target)
 
         assert registry.allows(room, redaction(BOB, bobs))
         assert not registry.allows(room, redaction(BOB, alices))

@@ -8,11 +8,13 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
-from hamrasan.protocol.room_versions import DEFAULT_ROOM_VERSION, ROOM_VERSIONS
+from hamrasan.protocol.room_versions import DEFAULT_ROOM_VERSION
+from hamrasan.rooms.new_rooms import CREATABLE_VERSIONS
 
 ROOM_VERSION_STABILITY = {
-    version.id: "stable" if version.stable else "unstable" for version in ROOM_VERSIONS.values()
+    version.id: "stable" if version.stable else "unstable" for version in CREATABLE_VERSIONS
 }
+"""Rooms of these versions can be created, and other rooms upgraded to them."""
 
 
 async def get_capabilities(request: Request, services: Services) -> Response:
