@@ -56,10 +56,16 @@ class SyncRequest:
         self.after, self.typing, self.presence = (0, 0, 0) if since is None else since[:3]
 
     @property
-    def takes_shared_chunks(self) -> bool:
-        """Whether the client wants timelines as they are, from its token on."""
+    def is_plain(self) -> bool:
+        """Whether the client wants everything of all rooms as it is, from its token on."""
         chosen = self.filter
-        return not self.full_state and chosen.room.timeline.matches_everything and chosen.keeps_stored_bytes
+        return (
+            self.since is not None
+            and not self.full_state
+            and chosen.room.matches_every_room
+            and chosen.room.timeline.matches_everything
+            and chosen.keeps_stored_bytes
+        )
 
     @property
     def empty_state(self) -> bytes:
@@ -110,10 +116,6 @@ class RoomSections:
     ) -> bytes | None:
         """Return the object under `rooms.join` for a room that the user is in; None if there is nothing to say."""
         own = stream.memberships[room.id]
-        if not account_data and own.position <= request.after and request.takes_shared_chunks:
-            shared = await self._shared_section(request, stream, room, upto)
-            if shared is not None:
-                return shared
         fresh = await self._is_fresh(request, room, own)
         floor = 0 if fresh else request.after
         timeline = await self._timeline(request, room, floor, upto, check_history=fresh)
@@ -166,20 +168,27 @@ class RoomSections:
         parts.append(b'"account_data":{"events":[%b]}' % b",".join(account_data))
         return b"{%b}" % b",".join(parts)
 
-    async def _shared_section(
-        self, request: SyncRequest, stream: UserStream, room: Room, upto: Position
-    ) -> bytes | None:
-        """Return the section of what most wake-ups are about: new messages and nothing else; None for all others."""
+    def quick(self, request: SyncRequest, stream: UserStream, room: Room, upto: Position) -> bytes | None:
+        """Return the section of what most wake-ups are about: new messages and nothing else; None for all others.
+
+        The same as `joined` would give, from memory alone.
+        """
         after, activity = request.after, stream.joined[room.id]
-        if room.tail_start > after or activity.receipts > after or activity.typing > request.typing:
+        if (
+            room.tail_start > after
+            or activity.receipts > after
+            or activity.typing > request.typing
+            or stream.memberships[room.id].position > after
+        ):
             return None
+        wanted = request.filter.room
         events = room.tail_between(after, upto)
-        limit = request.filter.room.timeline.effective_limit(DEFAULT_TIMELINE, MAX_TIMELINE)
-        if not events or len(events) > limit:
+        unread = self._unread.count_now(stream.unread, room, stream.user_id, upto)
+        if not events or unread is None:
             return None
-        lazy = request.filter.room.state.lazy_load_members
-        sent = stream.sent_to(request.reader.device_id) if lazy else None
-        unread = await self._unread.count(stream.unread, room, stream.user_id, upto)
+        if len(events) > wanted.timeline.effective_limit(DEFAULT_TIMELINE, MAX_TIMELINE):
+            return None
+        sent = stream.sent_to(request.reader.device_id) if wanted.state.lazy_load_members else None
         for event in events:
             sender = event.stored.sender
             if event.stored.state_key is not None or sender in unread.ignored:
@@ -191,8 +200,11 @@ class RoomSections:
         chunk = self._chunks.chunk(room, events, request.reader.device_id)
         if chunk is None:
             return None
-        by_thread = request.filter.room.timeline.unread_thread_notifications
-        return b"{%b,%b,%b}" % (chunk, request.empty_state, _unread_part(unread, by_thread))
+        return b"{%b,%b,%b}" % (
+            chunk,
+            request.empty_state,
+            _unread_part(unread, wanted.timeline.unread_thread_notifications),
+        )
 
     # What is in it.
 

@@ -121,20 +121,30 @@ class UnreadCounter:
         self, states: dict[str, UnreadState], room: Room, user_id: str, upto: Position
     ) -> UnreadState:
         """Return the counts of `user_id` in `room` up to `upto`; `states` keeps them from call to call."""
+        known = self.count_now(states, room, user_id, upto)
+        if known is not None:
+            return known
         known = states.get(room.id)
         if known is None or known.upto > upto:
-            known = await self._begin(room, user_id)
-            states[room.id] = known
+            known = states[room.id] = await self._begin(room, user_id)
         after = known.upto
-        if after >= room.durable_head or after >= upto:
-            return known
-        known.upto = upto
-        if after >= room.tail_start:
-            for event in room.tail_between(after, upto):
+        if after < room.durable_head and after < upto:
+            known.upto = upto
+            for event in await self._between(room, after, upto):
                 self._add(known, room, event, user_id)
-        else:
-            for event in await self._stored(room, after, upto):
+        return known
+
+    def count_now(
+        self, states: dict[str, UnreadState], room: Room, user_id: str, upto: Position
+    ) -> UnreadState | None:
+        """Return the same as `count` if memory has it, else None."""
+        known = states.get(room.id)
+        if known is None or known.upto > upto or known.upto < room.tail_start:
+            return None
+        if known.upto < upto and known.upto < room.durable_head:
+            for event in room.tail_between(known.upto, upto):
                 self._add(known, room, event, user_id)
+            known.upto = upto
         return known
 
     def _add(self, known: UnreadState, room: Room, event: TimelineEvent, user_id: str) -> None:
@@ -181,7 +191,9 @@ class UnreadCounter:
             inside = joins
         return since
 
-    async def _stored(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
+    async def _between(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
+        if after >= room.tail_start:
+            return room.tail_between(after, upto)
         found: list[TimelineEvent] = []
         while len(found) < MAX_COUNTED:
             page = await self._events.page(room.number, after, upto, PAGE, backwards=True)

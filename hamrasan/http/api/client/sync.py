@@ -37,7 +37,7 @@ async def sync(request: Request, services: Services) -> Answer:
     services.presence.synced(requester.user_id, requester.device_id, check_state(presence), timeout_ms)
     stream = services.notifier.active(requester.user_id) or await services.notifier.stream(requester.user_id)
     seen = services.sync.token()
-    body = await services.sync.compose(wanted, stream)
+    body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
     if body is not None:
         return json_bytes(body)
     assert token is not None, "without a token there is always an answer"
@@ -75,6 +75,10 @@ class ParkedSync(Parked):
 
     def wake(self) -> None:
         """Compose the answer; usually without waiting, else in a task."""
+        body = self._services.sync.quick(self._request, self._stream)
+        if body is not None:
+            self._answer(body)
+            return
         self._seen = self._services.sync.token()
         step = start(self._services.sync.compose(self._request, self._stream), self._services.loop)
         if isinstance(step, Finished):
