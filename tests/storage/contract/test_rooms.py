@@ -13,6 +13,7 @@ from hamrasan.storage.ports.rooms import (
     DeleteAlias,
     ForgetRoom,
     MembershipRow,
+    MoveAliases,
     NewReport,
     NewRoom,
     PublishRoom,
@@ -527,6 +528,35 @@ def test_aliases(run: Callable[[Scenario], None]) -> None:
         await put(store, DeleteAlias("#b:x"))
         assert await store.rooms.alias("#b:x") is None
         assert await store.rooms.aliases(ROOM) == ["#a:x"]
+
+    run(scenario)
+
+
+def test_all_aliases_of_a_room_move_and_keep_their_creators(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: Store) -> None:
+        await put(
+            store, PutAlias("#a:x", ROOM, ALICE), PutAlias("#b:x", ROOM, BOB), PutAlias("#c:x", OTHER, BOB)
+        )
+        await put(store, MoveAliases(OTHER, ROOM))
+        assert await store.rooms.aliases(ROOM) == []
+        assert await store.rooms.aliases(OTHER) == ["#a:x", "#b:x", "#c:x"]
+        assert await store.rooms.alias("#a:x") == (RoomRow(2, "!2", "12", ALICE), ALICE)
+
+    run(scenario)
+
+
+def test_members_come_in_the_order_of_their_first_membership(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: Store) -> None:
+        await put(store, PutMembership(ROOM, CAROL, "join", 1, "$1", CAROL, 1))
+        await put(store, PutMembership(ROOM, ALICE, "invite", 2, "$2", CAROL, 2))
+        await put(store, PutMembership(ROOM, CAROL, "leave", 3, "$3", CAROL, 3))
+        await put(store, PutMembership(ROOM, BOB, "join", 4, "$4", BOB, 4))
+        members = await store.rooms.members(ROOM)
+        assert [(row.user_id, row.membership) for row in members] == [
+            (CAROL, "leave"),
+            (ALICE, "invite"),
+            (BOB, "join"),
+        ]
 
     run(scenario)
 
