@@ -107,7 +107,6 @@ UNSERVED: tuple[Unserved, ...] = (
     Unserved("GET", f"{_CLIENT}/v3/events/{{event_id}}", "getOneEvent", OLD_SYNC),
     Unserved("GET", f"{_CLIENT}/v3/initialSync", "initialSync", OLD_SYNC),
     Unserved("GET", f"{_CLIENT}/v3/events", "peekEvents", PEEKING),
-    Unserved("GET", f"{_CLIENT}/v3/rooms/{{room_id}}/initialSync", "roomInitialSync", PEEKING),
     Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
     Unserved("GET", f"{_CLIENT}/v3/notifications", "getNotifications", PUSH),
     Unserved("GET", f"{_CLIENT}/v3/pushers", "getPushers", PUSH),
