@@ -17,6 +17,7 @@ from hamrasan.rooms.timeline_event import TimelineEvent, json_string
 from hamrasan.rooms.tokens import SyncToken
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
@@ -151,13 +152,20 @@ class SyncComposer:
         everything = request.since is None or request.full_state
         chosen = request.filter.room
         written = []
+        slices = Slices(self._clock)
         for room_id, activity in list(stream.joined.items()):
             if not (everything or activity.latest > after or activity.typing > typing or room_id in data):
                 continue
             if not chosen.matches_every_room and not chosen.matches_room(room_id):
                 continue
+            await slices.pause()
             room = self._registry.loaded(room_id) or await self._registry.get(room_id)
-            section = await self._sections.joined(request, stream, room, data.get(room_id, ()), upto)
+            own = stream.memberships.get(room_id)
+            if own is None or own.membership != "join" or own.position > upto:
+                continue  # changed since this answer began: the next one tells
+            section = await self._sections.joined(
+                request, stream, room, own, activity, data.get(room_id, ()), upto
+            )
             if section is not None:
                 written.append(b"%b:%b" % (json_string(room_id), section))
         return written
@@ -172,11 +180,13 @@ class SyncComposer:
         invited, knocked, left = [], [], []
         ignored = await self._ignored.ignored_by(stream.user_id)
         initial = request.since is None
+        slices = Slices(self._clock)
         for room_id, row in list(stream.memberships.items()):
             if row.position > upto or (row.position <= request.after and not request.full_state):
                 continue
             if row.membership == "join" or not request.filter.room.matches_room(room_id):
                 continue
+            await slices.pause()
             room = self._registry.loaded(room_id) or await self._registry.get(room_id)
             if row.membership == "invite" and row.sender not in ignored:
                 events = await self._stripped(room, row)

@@ -20,7 +20,7 @@ from hamrasan.rooms.typing import Typing
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow, StateReader
 from hamrasan.storage.ports.user_data import AccountDataRow, ReceiptReader, ReceiptRow
-from hamrasan.sync.notifier import MAX_SENT_MEMBERS, UserStream
+from hamrasan.sync.notifier import MAX_SENT_MEMBERS, RoomActivity, UserStream
 from hamrasan.sync.shared_chunks import SharedChunks
 from hamrasan.sync.unread import IgnoredBy, UnreadCounter, UnreadState
 
@@ -111,16 +111,16 @@ class RoomSections:
         request: SyncRequest,
         stream: UserStream,
         room: Room,
+        own: MembershipRow,
+        activity: RoomActivity,
         account_data: Sequence[AccountDataRow],
         upto: Position,
     ) -> bytes | None:
         """Return the object under `rooms.join` for a room that the user is in; None if there is nothing to say."""
-        own = stream.memberships[room.id]
         fresh = await self._is_fresh(request, room, own)
         floor = 0 if fresh else request.after
         timeline = await self._timeline(request, room, floor, upto, check_history=fresh)
         state = await self._state_events(request, stream, room, timeline, floor, upto, fresh)
-        activity = stream.joined[room.id]
         ephemeral = await self._ephemeral(
             request, room, floor, upto, activity.receipts, activity.typing, fresh
         )
