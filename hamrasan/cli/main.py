@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from hamrasan.cli.checks import check_command
 from hamrasan.cli.commands import Group, language_option
 from hamrasan.cli.complaints import CommandFailed, about_settings, about_usage
 from hamrasan.cli.serve import serve_command
@@ -29,7 +30,13 @@ def build(texts: Texts) -> Group:
         "hamrasan",
         texts,
         texts("program.about"),
-        [serve_command(texts), user_commands(texts), token_commands(texts), version_command(texts)],
+        [
+            serve_command(texts),
+            user_commands(texts),
+            token_commands(texts),
+            check_command(texts),
+            version_command(texts),
+        ],
         params=[language_option(texts)],
     )
 

@@ -16,6 +16,12 @@ LANGUAGE_ENV = "HAMRASAN_LANG"
 _LOCALE_ENV = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 OwnKey = Literal[
+    "check.about",
+    "check.database",
+    "check.looked_at",
+    "check.problems",
+    "check.room",
+    "check.sound",
     "error.bad_value",
     "error.expected",
     "error.interrupted",
@@ -48,6 +54,7 @@ OwnKey = Literal[
     "password.differ",
     "password.endless",
     "password.missing",
+    "password.stdin",
     "password.weak",
     "program.about",
     "serve.about",

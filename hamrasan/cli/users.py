@@ -32,8 +32,8 @@ def user_commands(texts: Texts) -> click.Command:
 
 
 def _add(texts: Texts) -> click.Command:
-    def run(name: str, admin: bool, **options: Any) -> None:
-        password = _new_password(texts)
+    def run(name: str, admin: bool, password_stdin: bool, **options: Any) -> None:
+        password = _new_password(password_stdin, texts)
 
         async def work(office: Office) -> None:
             user_id = await office.accounts.add(name, password, is_admin=admin)
@@ -41,7 +41,8 @@ def _add(texts: Texts) -> click.Command:
 
         work_in_office(options, texts, work, REFUSALS)
 
-    params = [_name(texts), _flag("--admin", "user.admin", texts), *setting_options(texts, PLACE_SETTINGS)]
+    flags = [_flag("--admin", "user.admin", texts), _flag("--password-stdin", "password.stdin", texts)]
+    params = [_name(texts), *flags, *setting_options(texts, PLACE_SETTINGS)]
     return Command("add", texts, texts("user.add"), params=params, callback=run)
 
 
@@ -71,8 +72,8 @@ def _cells(account: AccountRow, texts: Texts) -> Iterator[str]:
 
 
 def _set_password(texts: Texts) -> click.Command:
-    def run(name: str, keep_sessions: bool, **options: Any) -> None:
-        password = _new_password(texts)
+    def run(name: str, keep_sessions: bool, password_stdin: bool, **options: Any) -> None:
+        password = _new_password(password_stdin, texts)
 
         async def work(office: Office) -> None:
             user_id = await office.accounts.set_password(name, password, logout_devices=not keep_sessions)
@@ -80,8 +81,11 @@ def _set_password(texts: Texts) -> click.Command:
 
         work_in_office(options, texts, work, REFUSALS)
 
-    keep = _flag("--keep-sessions", "user.keep_sessions", texts)
-    params = [_name(texts), keep, *setting_options(texts, PLACE_SETTINGS)]
+    flags = [
+        _flag("--keep-sessions", "user.keep_sessions", texts),
+        _flag("--password-stdin", "password.stdin", texts),
+    ]
+    params = [_name(texts), *flags, *setting_options(texts, PLACE_SETTINGS)]
     return Command("set-password", texts, texts("user.set_password"), params=params, callback=run)
 
 
@@ -122,9 +126,9 @@ def _flag(option: str, about: OwnKey, texts: Texts) -> click.Option:
     return click.Option([option], is_flag=True, help=texts(about))
 
 
-def _new_password(texts: Texts) -> str:
+def _new_password(from_stdin: bool, texts: Texts) -> str:
     """Ask twice on a terminal; otherwise take the first line of the input, as scripts write it."""
-    if not sys.stdin.isatty():
+    if from_stdin or not sys.stdin.isatty():
         password = sys.stdin.readline().rstrip("\r\n")
         if not password:
             raise CommandFailed(texts("password.missing"))

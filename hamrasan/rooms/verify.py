@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from hamrasan.protocol.auth_rules import MapAuthState, check_auth
-from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.hashing import check_content_hash, event_id_of
-from hamrasan.protocol.room_versions import RoomVersion, room_version
+from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from hamrasan.rooms.timeline_event import parsed_event, pdu_of
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, RoomReader, RoomRow, StateReader, StoredEvent
@@ -49,11 +48,16 @@ async def verify_rooms(rooms: RoomReader, events: EventReader, state: StateReade
     after = 0
     while page := await rooms.page(after, PAGE):
         for row in page:
+            result.rooms += 1
+            if row.version not in ROOM_VERSIONS:
+                result.problems.append(
+                    Problem(row.room_id, None, f"there is no room version '{row.version}'")
+                )
+                continue
             replay = _Replay(row)
             async for stored in _all_events(events, row):
                 replay.add(stored)
             await replay.compare(rooms, state)
-            result.rooms += 1
             result.events += replay.events
             result.problems += replay.problems
         after = page[-1].room
@@ -73,7 +77,7 @@ class _Replay:
 
     def __init__(self, row: RoomRow) -> None:
         self.row = row
-        self.version: RoomVersion = room_version(row.version)
+        self.version: RoomVersion = ROOM_VERSIONS[row.version]
         self.state: dict[StateKey, StoredEvent] = {}
         self.parsed: dict[StateKey, Event] = {}
         self.last: StoredEvent | None = None
@@ -81,7 +85,15 @@ class _Replay:
         self.problems: list[Problem] = []
 
     def add(self, stored: StoredEvent) -> None:
+        """Look at the next event of the room; whatever is wrong with it, the following ones are looked at as well."""
         self.events += 1
+        try:
+            self._look_at(stored)
+        except Exception as error:
+            self._found(stored, f"the event cannot be read: {error}")
+        self.last = stored
+
+    def _look_at(self, stored: StoredEvent) -> None:
         pdu = pdu_of(stored, self.row.room_id, self.version)
         if event_id_of(pdu, self.version) != stored.event_id:
             self._found(stored, "the event's id is not its hash")
@@ -97,7 +109,6 @@ class _Replay:
                 self._found(stored, f"the rules do not allow the event: {error.message}")
         if stored.state_key is not None:
             self._apply(stored, event)
-        self.last = stored
 
     def _check_place(self, stored: StoredEvent, event: Event) -> None:
         previous = [] if self.last is None else [self.last.event_id]
@@ -131,7 +142,7 @@ class _Replay:
         for (type_, user_id), member in self.state.items():
             if type_ != "m.room.member":
                 continue
-            membership = parse_json(member.content).get("membership")
+            membership = self.parsed[(type_, user_id)].content.get("membership")
             if members.pop(user_id, None) != (membership, member.event_id):
                 self._found(member, f"the membership of {user_id} is not that of their last member event")
         for user_id in members:
