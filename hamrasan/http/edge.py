@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from hamrasan.http.addresses import TrustedProxies
 from hamrasan.http.connection import HttpConnection
@@ -25,6 +25,8 @@ BACKLOG = 4096
 """Connections the kernel keeps until they are accepted: everybody comes back at once after a restart."""
 TLS_HANDSHAKE_SECONDS = 15.0
 """As long as the head of a request may take, and for the same reason."""
+CANCEL_SECONDS = 5.0
+"""For handlers that clean up after they were cancelled; one that does not end then is left behind."""
 _FULL = b'{"errcode":"M_UNKNOWN","error":"Too many connections; please try again."}'
 
 
@@ -36,9 +38,9 @@ class _Refuser(asyncio.Protocol):
     """Answers a connection that is one too many."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(head_for(503, JSON, (("Retry-After", "5"),), len(_FULL), CLOSE, b"") + _FULL)
-        transport.close()
+        writer = cast(asyncio.WriteTransport, transport)
+        writer.write(head_for(503, JSON, (("Retry-After", "5"),), len(_FULL), CLOSE, b"") + _FULL)
+        writer.close()
 
 
 class Edge:
@@ -153,11 +155,10 @@ class Edge:
                     if index % SLICE == SLICE - 1:
                         await asyncio.sleep(0)
                 await engine.gone.wait()
-        for connection in list(engine.connections):
-            connection.abort()
-        for task in list(engine.orphans):
-            task.cancel()
-        await engine.gone.wait()
+        engine.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await engine.gone.wait()
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None

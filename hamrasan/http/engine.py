@@ -83,6 +83,8 @@ class Engine:
         self.orphans: set[asyncio.Task[Answer]] = set()
         """Handlers whose client has gone, and that run to their end all the same."""
         self.draining = False
+        self.aborting = False
+        """Whether time is up while draining."""
         self.gone = asyncio.Event()
         """Set when the last connection and orphan has ended while draining."""
         self.debug = False
@@ -106,6 +108,8 @@ class Engine:
     def adopt(self, handler: asyncio.Task[Answer]) -> None:
         """Keep a handler whose client has gone until it ends."""
         self.orphans.add(handler)
+        if self.aborting:
+            handler.cancel()
         handler.add_done_callback(self._bury)
 
     def _bury(self, handler: asyncio.Task[Answer]) -> None:
@@ -120,6 +124,14 @@ class Engine:
         """From now on every answer closes its connection."""
         self.draining = True
         self._check_gone()
+
+    def abort(self) -> None:
+        """Close every connection and cancel every handler."""
+        self.aborting = True
+        for connection in list(self.connections):
+            connection.abort()
+        for task in list(self.orphans):
+            task.cancel()
 
     def lend_sink(self, owner: Owner) -> Sink:
         """Return a sink that collects for `owner`."""
