@@ -156,7 +156,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
 
 def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices) -> SyncServices:
     presence, typing = personal.presence, rooms.typing
-    notifier = Notifier(store.journal, store.rooms, store.events, store.receipts, typing)
+    notifier = Notifier(store.journal, store.rooms, store.events, store.receipts, typing, ground.clock)
     presence.on_change(lambda state: notifier.presence_changed(state.user_id))
     sections = RoomSections(
         store.events,

@@ -14,6 +14,8 @@ from typing import Protocol
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.rooms.decision import EventRedacted
 from hamrasan.rooms.typing import Typing
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Batch, Journal, Position
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -49,11 +51,13 @@ class Waiter(Protocol):
 class RoomActivity:
     """What last changed in a room that an active user is in."""
 
-    __slots__ = ("events", "latest", "number", "receipts", "room_id", "typing", "watchers")
+    __slots__ = ("events", "latest", "loaded", "number", "receipts", "room_id", "typing", "watchers")
 
     def __init__(self, room_id: str, number: int) -> None:
         self.room_id = room_id
         self.number = number
+        self.loaded = False
+        """Whether what the store knows is in here."""
         self.events: Position = 0
         self.receipts: Position = 0
         self.typing = 0
@@ -66,10 +70,12 @@ class RoomActivity:
 class UserStream:
     """An active user: their rooms, their waiting devices, and what was computed for them."""
 
-    __slots__ = ("joined", "latest", "memberships", "sent_members", "unread", "user_id", "waiters")
+    __slots__ = ("joined", "latest", "loaded", "memberships", "sent_members", "unread", "user_id", "waiters")
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
+        self.loaded = False
+        """Whether the rooms' last positions are known."""
         self.memberships: dict[str, MembershipRow] = {}
         self.joined: dict[str, RoomActivity] = {}
         self.waiters: set[Waiter] = set()
@@ -94,7 +100,9 @@ class Notifier:
         events: EventReader,
         receipts: ReceiptReader,
         typing: Typing,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._journal = journal
         self._rooms = rooms
         self._events = events
@@ -102,6 +110,7 @@ class Notifier:
         self._typing = typing
         self._streams: OrderedDict[str, UserStream] = OrderedDict()
         self._activity: dict[str, RoomActivity] = {}
+        self._loading: dict[str, asyncio.Task[UserStream]] = {}
         self._ready: deque[Waiter] = deque()
         self._draining = False
         journal.observe(self._committed)
@@ -115,32 +124,43 @@ class Notifier:
     def active(self, user_id: str) -> UserStream | None:
         """Return the stream of a user who has one, and keep it for a while longer."""
         stream = self._streams.get(user_id)
-        if stream is not None:
-            self._streams.move_to_end(user_id)
+        if stream is None or not stream.loaded:
+            return None
+        self._streams.move_to_end(user_id)
         return stream
 
     async def stream(self, user_id: str) -> UserStream:
         """Return the user's stream, loading it if there is none."""
         if (stream := self.active(user_id)) is not None:
             return stream
+        loading = self._loading.get(user_id)
+        if loading is None:
+            loading = self._loading[user_id] = asyncio.ensure_future(self._load(user_id))
+            loading.add_done_callback(lambda _: self._loading.pop(user_id, None))
+        return await asyncio.shield(loading)
+
+    async def _load(self, user_id: str) -> UserStream:
         while True:
             upto = self._journal.durable
             memberships = await self._rooms.memberships(user_id)
-            if (stream := self._streams.get(user_id)) is not None:
-                return stream
             if upto == self._journal.durable:
                 break
+        # From here on the stream hears of every change, but nobody is given it before its rooms are known.
         stream = UserStream(user_id)
         stream.latest = upto
         self._streams[user_id] = stream
+        slices = Slices(self._clock)
         for row in memberships:
-            if not row.forgotten:
-                stream.memberships[row.room_id] = row
-                if row.membership == "join":
-                    self._watch(stream, row.room_id, row.room)
+            if row.forgotten:
+                continue
+            stream.memberships[row.room_id] = row
+            if row.membership == "join":
+                self._watch(stream, row.room_id, row.room)
         for activity in list(stream.joined.values()):
-            if not activity.latest:
+            if not activity.loaded:
+                await slices.pause()
                 await self._load_activity(activity)
+        stream.loaded = True
         self._forget_old_streams()
         return stream
 
@@ -177,6 +197,7 @@ class Notifier:
         activity.events = max(activity.events, events)
         activity.receipts = max(activity.receipts, receipts)
         activity.latest = max(activity.latest, events, receipts)
+        activity.loaded = True
 
     def _watch(self, stream: UserStream, room_id: str, number: int) -> RoomActivity:
         activity = self._activity.get(room_id)

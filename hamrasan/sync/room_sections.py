@@ -335,7 +335,7 @@ class RoomSections:
     ) -> list[bytes]:
         wanted = request.filter.room.ephemeral
         events = []
-        if receipts > floor and wanted.matches_event("m.receipt", None, room.id, False):
+        if (fresh or receipts > floor) and wanted.matches_event("m.receipt", None, room.id, False):
             rows = await self._receipts.of_room(room.number, floor, upto, request.reader.user_id)
             if rows:
                 events.append(receipts_event(rows[-MAX_RECEIPTS:]))
