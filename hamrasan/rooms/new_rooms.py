@@ -48,6 +48,7 @@ class NewRooms:
         self._registry = registry
         self._entropy = entropy
         self._server_name = server_name
+        self._last_ms = 0
 
     async def number(self) -> int:
         """Return a number for `begin`."""
@@ -76,7 +77,7 @@ class NewRooms:
         }
         if not version.authorization.creator_from_sender:
             full["creator"] = creator
-        now_ms = self._registry.clock.now_ms()
+        now_ms = self._last_ms = max(self._registry.clock.now_ms(), self._last_ms + 1)
         if version.authorization.room_id_is_create_hash:
             room_id, now_ms = self._hash_id(version, creator, full, now_ms)
         room = Room(RoomRow(number, room_id or self.random_id(), version.id, creator))
@@ -89,7 +90,8 @@ class NewRooms:
     ) -> tuple[str, int]:
         """Return the id of a room and the time of its creation.
 
-        The same content at the same time gives the same id: whoever comes second is moved into the next millisecond.
+        The same content at the same time gives the same id, so no two rooms are created in the same millisecond; if the
+        clock was set back, a room of that time may still be there.
         """
         while True:
             pdu = build_pdu(
