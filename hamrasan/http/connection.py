@@ -125,7 +125,7 @@ class HttpConnection(asyncio.Protocol):
         self._queue = None
         self._backlog = b""
         self._fail_upload()
-        self._sink = None
+        self._drop_sink()
         parked, self._parked = self._parked, None
         if parked is not None and self._exchange is not None:
             self._engine.parked -= 1
@@ -239,6 +239,11 @@ class HttpConnection(asyncio.Protocol):
         self._engine.loop.call_soon(self._advance)
 
     # Receiving.
+
+    def _drop_sink(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.release()
 
     def _is_uploading(self, exchange: Exchange) -> bool:
         return self._sink is not None and self._sink.current is exchange
@@ -552,7 +557,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._queue = None
         self._backlog = b""
-        self._sink = None
+        self._drop_sink()
         if linger and not self._half_closed and transport.can_write_eof():
             self._linger = LINGER_BYTES
             transport.write_eof()

@@ -18,7 +18,7 @@ from hamrasan.http.request import Peer, Request
 from hamrasan.http.response import Answer, Response
 from hamrasan.http.route import Body
 from hamrasan.http.router import Router, unrecognized
-from hamrasan.http.sink import Owner, Sink
+from hamrasan.http.sink import Budget, Owner, Sink
 from hamrasan.http.wheel import Wheel
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.runtime.clock import Clock
@@ -71,6 +71,7 @@ class Engine:
         self._gate = gate
         self._clock = clock
         self._sinks: list[Sink] = []
+        self._budget = Budget()
         self._date_second = -1
         self.loop = asyncio.get_running_loop()
         self.now = clock.monotonic
@@ -135,7 +136,7 @@ class Engine:
 
     def lend_sink(self, owner: Owner) -> Sink:
         """Return a sink that collects for `owner`."""
-        sink = self._sinks.pop() if self._sinks else Sink()
+        sink = self._sinks.pop() if self._sinks else Sink(self._budget)
         sink.owner = owner
         return sink
 

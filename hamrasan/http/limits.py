@@ -14,6 +14,8 @@ MAX_RAW_BYTES = 1024 * 1024
 """A raw body that is read into memory; larger ones are streamed."""
 MAX_STREAM_BYTES = 100 * 1024 * 1024
 """An upload, where the route does not say otherwise."""
+MAX_PARTIAL_BYTES = 256 * 1024 * 1024
+"""Of all requests together that have arrived in part: what clients nobody knows yet can make the server hold."""
 STREAM_HIGH_WATER = 256 * 1024
 """Unread bytes of an upload at which the socket is no longer read; a read brings up to 256 KiB."""
 HEAD_FEED_BYTES = 4 * 1024

@@ -17,9 +17,10 @@ from hamrasan.http.limits import (
     HEAD_FEED_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    MAX_PARTIAL_BYTES,
     MAX_TARGET_BYTES,
 )
-from hamrasan.protocol.errors import MatrixError, too_large
+from hamrasan.protocol.errors import MatrixError, too_large, unavailable
 from hamrasan.runtime.log import get_logger
 
 _log = get_logger(__name__)
@@ -39,6 +40,15 @@ class Owner(Protocol):
         """Return the exchange for a head that is complete."""
 
 
+class Budget:
+    """What all sinks of an edge hold of requests that are not complete."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used = 0
+
+
 class Sink:
     """Collects messages for its `owner`; complete ones are in `completed`.
 
@@ -50,7 +60,9 @@ class Sink:
         "_begun_now",
         "_body",
         "_body_size",
+        "_budget",
         "_fed",
+        "_held",
         "_refused",
         "_target",
         "broken",
@@ -63,7 +75,9 @@ class Sink:
         "raw_headers",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._held = 0
         self.owner: Owner | None = None
         self.raw_headers: dict[bytes, bytes] = {}
         self.on_header = self.raw_headers.__setitem__  # called for each header, so without a Python frame
@@ -104,12 +118,22 @@ class Sink:
             used += most
         return size if self.broken else min(used, size)
 
+    def release(self) -> None:
+        """Hold nothing any more: the connection is closed."""
+        self._hold(0)
+
+    def _hold(self, size: int) -> None:
+        self._budget.used += size - self._held
+        self._held = size
+
     def time_out(self) -> None:
         """Refuse the message that is half there."""
         self._refuse(MatrixError(408, "M_UNKNOWN", "The request did not arrive in time."))
 
     def _feed(self, data: bytes | memoryview) -> None:
         self._begun_now = False
+        if self._held:
+            self._hold(0)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -122,6 +146,10 @@ class Sink:
             if self.partial and not self._begun_now:
                 self._fed += len(data)
                 self._check_overhead()
+            if self.partial and (self.current is None or self.current.stream is None):
+                self._hold(max(self._fed, self._body_size))
+                if self._budget.used > MAX_PARTIAL_BYTES:
+                    self._refuse(unavailable("The server is receiving too much at once; please try again."))
 
     def _reason(self, error: httptools.HttpParserError) -> MatrixError:
         if isinstance(error, httptools.HttpParserCallbackError):
@@ -138,6 +166,8 @@ class Sink:
             self._refuse(MatrixError(400, "M_UNRECOGNIZED", "The chunks of the body carry almost nothing."))
 
     def _refuse(self, error: MatrixError) -> None:
+        self._hold(0)
+        self._body.clear()
         self.broken = True
         self.partial = False
         exchange = self.current
@@ -159,6 +189,7 @@ class Sink:
         self.raw_headers.clear()
         self._target = b""
         self._fed = 0
+        self._body_size = 0
         self.partial = True
         self._begun_now = True
 
