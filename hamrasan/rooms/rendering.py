@@ -25,6 +25,8 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 
+BUNDLED = (REPLACE, THREAD, REFERENCE)
+"""Kinds of relations that are bundled with the event that they relate to."""
 MAX_EDITS_EXAMINED = 50
 """Latest edits of an event that are looked at for a valid one: invalid ones are rare, and hostile ones bounded."""
 MAX_BUNDLED_REFERENCES = 50
@@ -168,7 +170,7 @@ class Renderer:
         ]
         if not candidates:
             return
-        kinds = await self._events.related_kinds([stored.event_id for stored in candidates])
+        kinds = await self._events.related_kinds([stored.event_id for stored in candidates], BUNDLED)
         if not kinds:
             return
         for stored in candidates:
@@ -213,7 +215,7 @@ class Renderer:
         if found is None:
             return None
         rendered = self._plain(room, found.latest)
-        if ((found.latest.event_id, REPLACE)) in await self._events.related_kinds([found.latest.event_id]):
+        if await self._events.related_kinds([found.latest.event_id], (REPLACE,)):
             edit = await self._latest_edit(room, found.latest, reader)
             if edit is not None:
                 relations = orjson.dumps({REPLACE: edit})

@@ -260,8 +260,8 @@ class EventReader(Protocol):
     async def annotations(self, event_id: str, sender: str) -> list[StoredEvent]:
         """Return the annotations (reactions) by `sender` on an event, not redacted ones."""
 
-    async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
-        """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""
+    async def related_kinds(self, event_ids: Sequence[str], kinds: Sequence[str]) -> set[tuple[str, str]]:
+        """Return (event id, rel_type) for each of these kinds that any event relates to one of `event_ids` by."""
 
     async def thread(self, root: str) -> list[ThreadSender]:
         """Return who replied in the thread of `root`, redacted replies left out."""

@@ -53,8 +53,9 @@ _EVENT = (
 _SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
 _AT_LATEST = (
     "JOIN state_versions s ON s.event_position = e.position JOIN (SELECT room, type, state_key,"
-    " max(position) AS position FROM state_versions WHERE room = ? AND position <= ?"
+    " max(position) AS position FROM state_versions WHERE room = ? AND +position <= ?"
 )
+"""With the sign, the key (room, type, state_key, position) is followed, not the index by position over all changes."""
 _AT_GROUP = (
     " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
     " AND s.position = v.position ORDER BY e.position"
@@ -194,9 +195,13 @@ class SqliteEvents:
         levels: int = 1,
     ) -> list[StoredEvent]:
         """Return events that relate to `event_id`, over at most `levels` relations, not redacted ones."""
-        where = "e.redacted_by IS NULL AND (? IS NULL OR e.rel_type = ?) AND (? IS NULL OR e.type = ?) "
+        # A condition that is left out, not one that is always true: only so the index by kind is used.
+        chosen = [
+            (column, value) for column, value in (("e.rel_type", rel_type), ("e.type", event_type)) if value
+        ]
+        where = "e.redacted_by IS NULL " + "".join(f"AND {column} = ? " for column, _ in chosen)
         order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
-        rest = (after, upto, rel_type, rel_type, event_type, event_type, limit)
+        rest = (after, upto, *(value for _, value in chosen), limit)
         if levels == 1:
             sql = _SELECT_EVENT + "WHERE e.relates_to = ? AND e.position > ? AND e.position <= ? AND "
             return _events(self._database.rows(sql + where + order, (event_id, *rest)))
@@ -218,13 +223,18 @@ class SqliteEvents:
         )
         return _events(self._database.rows(sql, (event_id, sender)))
 
-    async def related_kinds(self, event_ids: Sequence[str]) -> set[tuple[str, str]]:
-        """Return (event id, rel_type) for each kind of relation that any event has to one of `event_ids`."""
-        kinds: set[tuple[str, str]] = set()
+    async def related_kinds(self, event_ids: Sequence[str], kinds: Sequence[str]) -> set[tuple[str, str]]:
+        """Return (event id, rel_type) for each of these kinds that an event relates to one of `event_ids` by."""
+        found: set[tuple[str, str]] = set()
         for chunk in _chunks(event_ids):
-            sql = "SELECT DISTINCT relates_to, rel_type FROM events WHERE relates_to IN " + _marks(len(chunk))
-            kinds.update((row[0], row[1]) for row in self._database.rows(sql, chunk))
-        return kinds
+            sql = (
+                "SELECT DISTINCT relates_to, rel_type FROM events WHERE relates_to IN "
+                + _marks(len(chunk))
+                + " AND rel_type IN "
+                + _marks(len(kinds))
+            )
+            found.update((row[0], row[1]) for row in self._database.rows(sql, (*chunk, *kinds)))
+        return found
 
     async def thread(self, root: str) -> list[ThreadSender]:
         """Return who replied in the thread of `root`."""

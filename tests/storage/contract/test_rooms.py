@@ -333,8 +333,11 @@ def test_kinds_of_relations(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: Store) -> None:
         for parent, kind in (("$a", "m.thread"), ("$a", "m.thread"), ("$a", "m.replace"), ("$b", "m.thread")):
             await add_child(store, parent, kind)
-        assert await store.events.related_kinds(["$a", "$c"]) == {("$a", "m.thread"), ("$a", "m.replace")}
-        assert await store.events.related_kinds([]) == set()
+        kinds = store.events.related_kinds
+        every = ("m.thread", "m.replace", "m.reference")
+        assert await kinds(["$a", "$c"], every) == {("$a", "m.thread"), ("$a", "m.replace")}
+        assert await kinds(["$a", "$b"], ["m.thread"]) == {("$a", "m.thread"), ("$b", "m.thread")}
+        assert await kinds([], every) == set()
 
     run(scenario)
 

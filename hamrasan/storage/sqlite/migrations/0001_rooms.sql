@@ -37,6 +37,7 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_event_id ON events (event_id);
 CREATE INDEX events_room ON events (room, position);
 CREATE INDEX events_relations ON events (relates_to, rel_type, position) WHERE relates_to IS NOT NULL;
+CREATE INDEX events_children ON events (relates_to, position) WHERE relates_to IS NOT NULL;
 CREATE INDEX events_annotations ON events (relates_to, sender) WHERE rel_type = 'm.annotation';
 CREATE INDEX events_transactions ON events (txn_device, txn_id) WHERE txn_id IS NOT NULL;
 
