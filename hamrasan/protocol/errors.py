@@ -16,7 +16,9 @@ class MatrixError(Exception):
     `extra` further members of the error object (`retry_after_ms`, `soft_logout`, ...).
     """
 
-    def __init__(self, status: int, errcode: str, message: str, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, status: int, errcode: str, message: str, extra: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(errcode, message)
         self.status = status
         self.errcode = errcode
@@ -66,7 +68,10 @@ def too_large(message: str) -> MatrixError:
 def limit_exceeded(retry_after_ms: int) -> MatrixError:
     """Too many requests; the caller should wait `retry_after_ms`."""
     return MatrixError(
-        429, "M_LIMIT_EXCEEDED", "Too many requests; please wait a little.", {"retry_after_ms": retry_after_ms}
+        429,
+        "M_LIMIT_EXCEEDED",
+        "Too many requests; please wait a little.",
+        {"retry_after_ms": retry_after_ms},
     )
 
 

@@ -93,7 +93,9 @@ def seal(pdu: dict[str, Any], version: RoomVersion) -> str:
     hashed = {key: value for key, value in pdu.items() if key not in _NOT_HASHED}
     encoded = encode_event(hashed, version)
     if len(encoded) + _HASHES_MEMBER_BYTES + SIGNATURE_RESERVE_BYTES > MAX_EVENT_BYTES:
-        raise too_large(f"The event is too large; with everything around it, it has at most {MAX_EVENT_BYTES} bytes.")
+        raise too_large(
+            f"The event is too large; with everything around it, it has at most {MAX_EVENT_BYTES} bytes."
+        )
     pdu["hashes"] = {"sha256": encode_base64(sha256(encoded).digest())}
     return event_id_of(pdu, version)
 

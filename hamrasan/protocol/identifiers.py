@@ -223,7 +223,9 @@ def _byte_length(text: str, what: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        raise invalid_param(f"The {what} contains half of a surrogate pair, which is not a character.") from None
+        raise invalid_param(
+            f"The {what} contains half of a surrogate pair, which is not a character."
+        ) from None
 
 
 _SHOWN_CHARS = 64

@@ -29,7 +29,16 @@ _TOP_LEVEL = frozenset(
 )
 _TOP_LEVEL_BEFORE_V11 = _TOP_LEVEL | {"origin", "membership", "prev_state"}
 
-_POWER_LEVELS = ("ban", "events", "events_default", "kick", "redact", "state_default", "users", "users_default")
+_POWER_LEVELS = (
+    "ban",
+    "events",
+    "events_default",
+    "kick",
+    "redact",
+    "state_default",
+    "users",
+    "users_default",
+)
 
 _RedactContent = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -59,7 +68,9 @@ def _plan(rules: RedactionRules) -> tuple[frozenset[str], Mapping[str, _RedactCo
         "m.room.member": _member(rules),
         "m.room.create": dict if rules.keeps_all_create_content else _keep("creator"),
         "m.room.join_rules": _keep("join_rule", *(["allow"] if rules.keeps_join_rules_allow else [])),
-        "m.room.power_levels": _keep(*_POWER_LEVELS, *(["invite"] if rules.keeps_power_levels_invite else [])),
+        "m.room.power_levels": _keep(
+            *_POWER_LEVELS, *(["invite"] if rules.keeps_power_levels_invite else [])
+        ),
         "m.room.history_visibility": _keep("history_visibility"),
     }
     if rules.keeps_aliases:
@@ -80,7 +91,9 @@ def _keep(*keys: str) -> _RedactContent:
 
 def _member(rules: RedactionRules) -> _RedactContent:
     """Return what redacts the content of `m.room.member`."""
-    keep = _keep("membership", *(["join_authorised_via_users_server"] if rules.keeps_member_authorising_user else []))
+    keep = _keep(
+        "membership", *(["join_authorised_via_users_server"] if rules.keeps_member_authorising_user else [])
+    )
     if not rules.keeps_third_party_invite_signed:
         return keep
     keep_signed = _keep("signed")

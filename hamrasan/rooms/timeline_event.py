@@ -1,4 +1,4 @@
-"""An event on its way to readers: the stored bytes, spliced into the client's form (client-server API, "Room Event Format").
+"""An event on its way to readers: the stored bytes, spliced into the client's form ("Room Event Format").
 
 Nothing is parsed or serialised again: the content goes out as the bytes that were hashed.
 """

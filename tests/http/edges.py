@@ -221,5 +221,5 @@ async def connected(edge: Edge) -> AsyncIterator[Client]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until `condition` holds; the test's own time-out ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110 (what is waited for is a state of the server, which has no event for it)
+    while not condition():  # noqa: ASYNC110 - the server has no event for its states
         await asyncio.sleep(0)

@@ -227,7 +227,7 @@ def test_a_handler_that_is_slow_holds_the_client_back() -> None:
             sizes.append(len(await anext(chunks)))
             await go_on.wait()
             async for chunk in chunks:
-                sizes.append(len(chunk))  # noqa: PERF401 (what has come so far is looked at meanwhile)
+                sizes.append(len(chunk))  # noqa: PERF401 - what has come so far is looked at meanwhile
             return ok({})
 
         rows = [Route("POST", "/upload", slow, "upload", Auth.USER, RateClass.NONE, Body.STREAM)]

@@ -41,7 +41,8 @@ async def take(world: World, step: Step, room_ids: list[str], clients: list[Clie
             try:
                 await act_in_room(world, act, room_ids[room], who)
             except MatrixError as error:
-                assert error.errcode == "M_FORBIDDEN", error
+                if error.errcode != "M_FORBIDDEN":
+                    raise
 
 
 async def act_in_room(world: World, act: str, room_id: str, who: list[Any]) -> None:
@@ -54,7 +55,7 @@ async def act_in_room(world: World, act: str, room_id: str, who: list[Any]) -> N
         case "topic", [sender]:
             topic = f"topic at {world.store.journal.next_position}"
             await world.send(room_id, sender, "m.room.topic", {"topic": topic}, "")
-        case ("join" | "leave"), [sender]:
+        case (("join" | "leave"), [sender]):
             await world.member(room_id, sender, act)
         case "kick", [sender, target]:
             await world.member(room_id, sender, "leave", target)

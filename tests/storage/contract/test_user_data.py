@@ -287,6 +287,6 @@ def test_deleting_everything_leaves_nothing(run: Callable[[Scenario], None]) -> 
 
         assert await store.receipts.of_room(1, 0, store.journal.durable, ALICE) == []
         for table in ("account_data", "profile_fields", "receipts", "filters"):
-            assert store.database.rows(f"SELECT * FROM {table}") == []  # noqa: S608 - names of this test
+            assert store.database.rows(f"SELECT * FROM {table}") == []
 
     run(scenario)
