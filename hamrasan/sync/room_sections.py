@@ -14,6 +14,7 @@ from hamrasan.rooms.heroes import heroes
 from hamrasan.rooms.history import History
 from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
+from hamrasan.rooms.timeline import is_wanted
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string, pdu_of
 from hamrasan.rooms.tokens import SyncToken, page_token
 from hamrasan.rooms.typing import Typing
@@ -239,7 +240,7 @@ class RoomSections:
             end = page[-1].stored.position - 1 if page else floor
             if check_history:
                 page = await self._history.visible(room, request.reader.user_id, page)
-            found += [event for event in page if _wanted(event, wanted, room.id, ignored)]
+            found += [event for event in page if is_wanted(event, wanted, room.id, ignored)]
             if complete or len(found) > limit or scanned >= MAX_SCANNED:
                 break
         limited = len(found) > limit or not complete
@@ -292,7 +293,7 @@ class RoomSections:
         shown = {event.stored.position for event in timeline.events} if not request.state_after else set()
         ignored: frozenset[str] = frozenset()
         events = {s.position: TimelineEvent(s) for s in found if s.position not in shown}
-        result = [event for event in events.values() if _wanted(event, wanted, room.id, ignored)]
+        result = [event for event in events.values() if is_wanted(event, wanted, room.id, ignored)]
         if lazy:
             _remember_members(stream, request.reader.device_id, room.id, [*result, *timeline.events])
         return result
@@ -366,6 +367,11 @@ class RoomSections:
         name = b"state_after" if request.state_after else b"state"
         return [b'"%b":{"events":[%b]}' % (name, b",".join(await self.render(request, room, state)))]
 
+    async def _reader(self, reader: Reader, room: Room) -> Reader:
+        """Return `reader` with what is hidden from them: bundled events are hidden like others."""
+        sees = await self._history.sight(room, reader.user_id)
+        return reader._replace(sees=sees, ignored=await self._ignored.ignored_by(reader.user_id))
+
     async def render(self, request: SyncRequest, room: Room, events: Sequence[TimelineEvent]) -> list[bytes]:
         """Return events in the form that the client's filter asks for."""
         chosen = request.filter
@@ -374,7 +380,9 @@ class RoomSections:
                 {**pdu_of(e.stored, room.id, room.version), "event_id": e.stored.event_id} for e in events
             ]
             return [orjson.dumps(chosen.apply_event_fields(form)) for form in forms]
-        rendered = await self._renderer.render(room, events, request.reader, room_id=False)
+        rendered = await self._renderer.render(
+            room, events, await self._reader(request.reader, room), room_id=False
+        )
         if chosen.keeps_stored_bytes:
             return rendered
         return [orjson.dumps(chosen.apply_event_fields(orjson.loads(event))) for event in rendered]
@@ -403,16 +411,6 @@ def receipts_event(rows: Iterable[ReceiptRow]) -> bytes:
             users[row.user_id] = receipt
     events = [orjson.dumps({"type": "m.receipt", "content": part}) for part in (content, *threaded)]
     return b",".join(events)
-
-
-def _wanted(event: TimelineEvent, wanted: RoomEventFilter, room_id: str, ignored: frozenset[str]) -> bool:
-    stored = event.stored
-    if ignored and stored.sender in ignored and stored.state_key is None:
-        return False
-    if wanted.matches_everything:
-        return True
-    has_url = wanted.contains_url is not None and isinstance(event.content.get("url"), str)
-    return wanted.matches_event(stored.type, stored.sender, room_id, has_url)
 
 
 def _any_after(room: Room, floor: Position, end: Position) -> bool:

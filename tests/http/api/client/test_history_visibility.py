@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.reading import (
     ban,
     bodies,
     get_v1,
+    ignore,
     leave,
     relate,
     reply_in_thread,
@@ -17,6 +19,7 @@ from tests.reading import (
     room_with_visibility,
     set_visibility,
     walk,
+    with_filter,
 )
 from tests.running import Person, Running, refused
 
@@ -223,3 +226,36 @@ def test_what_is_bundled_with_an_event_is_hidden_like_an_event(server: Running) 
     assert bodies(children) == ["seen"]
     full = alice.get(room_path(room_id, "event", root))["unsigned"]["m.relations"]
     assert (full["m.thread"]["count"], full["m.replace"]["content"]["body"]) == (2, "* edited")
+
+
+def bundle_in_sync(person: Person, room_id: str, event_id: str, section: str, **query: str) -> dict[str, Any]:
+    """Return what is bundled with an event in a person's first sync."""
+    events = person.sync(**query)["rooms"][section][room_id]["timeline"]["events"]
+    found = next(event for event in events if event["event_id"] == event_id)
+    bundled: dict[str, Any] = found["unsigned"].get("m.relations", {})
+    return bundled
+
+
+def test_what_is_bundled_in_a_sync_is_hidden_as_well(server: Running) -> None:
+    alice, bob = server.register(), server.register()
+    room_id = alice.create_room(preset="public_chat")
+    bob.join(room_id)
+    root = alice.send(room_id, "root")
+    leave(bob, room_id)
+    reply_in_thread(alice, room_id, root, "hidden")
+    wanted = with_filter(room={"include_leave": True})
+    assert bundle_in_sync(bob, room_id, root, "leave", filter=wanted) == {}
+    assert bundle_in_sync(alice, room_id, root, "join")["m.thread"]["count"] == 1
+
+
+def test_what_ignored_users_reply_is_not_bundled(server: Running) -> None:
+    alice, bob = server.register(), server.register()
+    room_id = alice.create_room(preset="public_chat")
+    bob.join(room_id)
+    root = alice.send(room_id, "root")
+    reply_in_thread(alice, room_id, root, "mine")
+    reply_in_thread(bob, room_id, root, "noise")
+    assert bundle_in_sync(alice, room_id, root, "join")["m.thread"]["count"] == 2
+    ignore(alice, bob)
+    summary = bundle_in_sync(alice, room_id, root, "join")["m.thread"]
+    assert (summary["count"], summary["latest_event"]["content"]["body"]) == (1, "mine")
