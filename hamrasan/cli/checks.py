@@ -11,7 +11,7 @@ import click
 
 from hamrasan.cli.commands import Command
 from hamrasan.cli.complaints import CommandFailed
-from hamrasan.cli.settings import setting_options, settings_loader
+from hamrasan.cli.settings import PLACE_SETTINGS, setting_options, settings_loader
 from hamrasan.cli.texts import Texts
 from hamrasan.rooms.verify import Verified, verify_rooms
 from hamrasan.storage.sqlite.database import StoreNewer
@@ -44,7 +44,7 @@ def check_command(texts: Texts) -> click.Command:
             raise CommandFailed(texts("office.unusable", folder=folder, reason=error)) from error
         return _tell(findings, texts)
 
-    params = setting_options(texts, ("data_dir",))
+    params = setting_options(texts, PLACE_SETTINGS)
     return Command("check", texts, texts("check.about"), params=params, callback=run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from hamrasan.cli.commands_page import commands_page
 from hamrasan.cli.texts import Texts
 from hamrasan.http.api.client import auth_fallback
 from hamrasan.http.api.routes import CLIENT_ROUTES
@@ -110,6 +111,7 @@ def _unserved_section() -> str:
 PAGES = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
+    "commands.md": lambda: _NOTE + commands_page(),
     "client-server-api.md": client_server_api_page,
 }
 

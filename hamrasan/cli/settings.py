@@ -12,8 +12,8 @@ import click
 from hamrasan.cli.texts import Texts
 from hamrasan.runtime.settings import CONFIG_ENV, SETTINGS, Setting, Settings, load_settings
 
-PLACE_SETTINGS = ("server_name", "data_dir")
-"""What a command needs to find the server's data; the others only matter to a server that runs."""
+PLACE_SETTINGS = ("data_dir",)
+"""What a command needs to find the server's data, which know the server's name; others only matter to a server."""
 
 
 def setting_options(texts: Texts, names: tuple[str, ...] | None = None) -> list[click.Parameter]:
