@@ -19,54 +19,35 @@ from hamrasan.http.exchange import CANCELLABLE, Exchange
 from hamrasan.http.heads import CLOSE, CONTINUE, KEEP, KEEP_OLD, has_body, head_for
 from hamrasan.http.limits import (
     BODY_SECONDS,
-    FIRST_REQUEST_SECONDS,
     HEAD_SECONDS,
     IDLE_SECONDS,
-    LINGER_BYTES,
-    LINGER_SECONDS,
     MIN_BODY_RATE,
-    STALLED_WRITE_SECONDS,
 )
 from hamrasan.http.response import Answer, Parked, Response, StreamResponse
 from hamrasan.http.sink import Sink
 from hamrasan.http.streaming import close_stream, send_stream
-from hamrasan.http.wheel import NEVER, UNFILED
+from hamrasan.http.wheel import NEVER
+from hamrasan.http.wire import JOIN_BYTES, Wire
 from hamrasan.runtime.log import get_logger
 
 _log = get_logger(__name__)
 
-JOIN_BYTES = 16 * 1024
-"""Up to this length it is cheaper to copy a body behind its head than to hand the socket two pieces."""
-_UNKNOWN_SIZE = 1 << 62
 
-
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(Wire):
     """The protocol object of one connection, and the waiter of a parked request."""
 
     __slots__ = (
         "_backlog",
-        "_closing",
-        "_engine",
         "_exchange",
-        "_half_closed",
-        "_held",
-        "_linger",
         "_parked",
         "_queue",
         "_receiving_since",
         "_sink",
         "_task",
-        "_transport",
-        "_unsent",
-        "_writable",
-        "_write_paused",
-        "deadline",
-        "slot",
     )
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._transport: asyncio.Transport | None = None
+        super().__init__(engine)
         self._sink: Sink | None = None
         self._queue: list[Exchange] | None = None
         self._backlog = b""
@@ -74,33 +55,15 @@ class HttpConnection(asyncio.Protocol):
         self._task: asyncio.Task[Answer] | asyncio.Task[int] | None = None
         self._parked: Parked | None = None
         self._receiving_since = NEVER
-        self._write_paused = False
-        self._writable: asyncio.Future[None] | None = None
-        self._unsent = _UNKNOWN_SIZE
-        self._half_closed = False
-        self._held = False
-        self._closing = False
-        self._linger = 0
-        self.deadline = NEVER
-        self.slot = UNFILED
 
     # What the event loop calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
-        engine = self._engine
-        self._transport = cast(asyncio.Transport, transport)
-        engine.connections.add(self)
-        engine.wheel.set(self, engine.now() + FIRST_REQUEST_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         if self._closing:
             return
         if self._linger:
-            self._linger -= len(data)
-            if self._linger <= 0:
-                self._close()
+            self._drop(data)
             return
         self._backlog += data
         self._advance()
@@ -120,6 +83,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whomever."""
         self._transport = None
+        self._open = False
         self._engine.leave(self)
         self.deadline = NEVER
         self._queue = None
@@ -150,19 +114,10 @@ class HttpConnection(asyncio.Protocol):
         """Return whether a handler is running that may be stopped (a stream has no request any more)."""
         return exchange.request is not None and exchange.method in CANCELLABLE
 
-    def pause_writing(self) -> None:
-        """The client reads more slowly than we write."""
-        self._write_paused = True
-        self._unsent = _UNKNOWN_SIZE
-        self._engine.wheel.set(self, self._engine.now() + STALLED_WRITE_SECONDS)
-
     def resume_writing(self) -> None:
         """Most of what was written has gone out."""
-        self._write_paused = False
-        if self._closing or self._transport is None:
+        if not self._writable_again():
             return
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
         if self._exchange is None:
             self._engine.wheel.set(self, self._engine.now() + IDLE_SECONDS)
             self._engine.loop.call_soon(self._advance)
@@ -177,17 +132,13 @@ class HttpConnection(asyncio.Protocol):
         if transport is None:
             return
         if self._write_paused or self._closing:
-            unsent = transport.get_write_buffer_size()
-            if unsent >= self._unsent:
-                transport.abort()
-            else:
-                self._unsent = unsent
-                self._engine.wheel.set(self, now + STALLED_WRITE_SECONDS)
+            self._check_progress(transport, now)
         elif self._parked is not None:
             self._end_parked(self._parked.expired)
         elif self._sink is not None and self._sink.partial and not self._linger:
             self._sink.time_out()
-            self._collect(self._sink)
+            if self._sink.completed:
+                self._collect(self._sink)
             self._advance()
         elif self._exchange is None:
             self._close()
@@ -199,18 +150,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._exchange is None and not self._queue and not self._backlog and self._sink is None:
             self._close()
 
-    def abort(self) -> None:
-        """Close at once, whatever is going on."""
-        if self._transport is not None:
-            self._transport.abort()
-
     # What requests call.
-
-    def client_address(self, forwarded_for: str | None) -> str:
-        """Return the client's address; see `TrustedProxies`."""
-        if self._transport is None:
-            return "unknown"
-        return self._engine.proxies.client_address(self._transport.get_extra_info("peername"), forwarded_for)
 
     def prepare(self, method: str, target: str, headers: dict[bytes, bytes]) -> Exchange:
         """Return the exchange for a request whose head has arrived."""
@@ -258,7 +198,7 @@ class HttpConnection(asyncio.Protocol):
         while True:
             exchange = self._exchange
             if exchange is None:
-                if self._write_paused or not self._is_open():
+                if self._write_paused or not self._open:
                     break
                 queue = self._queue
                 if queue is not None:
@@ -272,7 +212,7 @@ class HttpConnection(asyncio.Protocol):
             if not self._backlog:
                 break
             self._take_in()
-        if self._is_open():
+        if self._open and (self._sink is not None or self._held or self._backlog or self._queue is not None):
             self._settle()
 
     def _can_take_body(self, exchange: Exchange) -> bool:
@@ -293,7 +233,8 @@ class HttpConnection(asyncio.Protocol):
         data = self._backlog
         used = sink.feed(data)
         self._backlog = data[used:] if used < len(data) else b""
-        self._collect(sink)
+        if sink.completed:
+            self._collect(sink)
         if sink.partial or sink.broken:
             self._sink = sink
         else:
@@ -301,26 +242,17 @@ class HttpConnection(asyncio.Protocol):
             engine.return_sink(sink)
 
     def _collect(self, sink: Sink) -> None:
-        if sink.completed:
-            if self._queue is None:
-                self._queue = sink.completed
-            else:
-                self._queue += sink.completed
-            sink.completed = []
-
-    def _is_open(self) -> bool:
-        return self._transport is not None and not self._closing and not self._linger
+        if self._queue is None:
+            self._queue = sink.completed
+        else:
+            self._queue += sink.completed
+        sink.completed = []
 
     def _settle(self) -> None:
         """Nothing more can be done with what has come: read on or not, and say how long to wait for the rest."""
         exchange, sink = self._exchange, self._sink
-        if (
-            self._held
-            or self._backlog
-            or self._queue is not None
-            or (sink is not None and exchange is not None)
-        ):
-            self._hold_or_read(exchange)
+        stopped = exchange is not None and exchange.stream is not None and exchange.stream.stopped
+        self._hold(bool(self._backlog) or self._queue is not None or stopped)
         if sink is None:
             return
         if exchange is None:
@@ -334,18 +266,6 @@ class HttpConnection(asyncio.Protocol):
             self._arm_receiving(sink)
         elif sink.current is exchange and self._parked is None:
             self._arm_receiving(sink)
-
-    def _hold_or_read(self, exchange: Exchange | None) -> None:
-        """Let what is too early stay in the socket."""
-        transport = self._transport
-        stopped = exchange is not None and exchange.stream is not None and exchange.stream.stopped
-        hold = bool(self._backlog) or self._queue is not None or stopped
-        if hold != self._held and transport is not None:
-            self._held = hold
-            if hold:
-                transport.pause_reading()
-            else:
-                transport.resume_reading()
 
     def _arm_receiving(self, sink: Sink) -> None:
         """Give a head a fixed time, a body one that grows with what has come of it."""
@@ -539,35 +459,9 @@ class HttpConnection(asyncio.Protocol):
             self._send(response_to(error, exchange.operation))
             self._advance()
 
-    async def _until_writable(self) -> None:
-        while self._write_paused:
-            self._writable = self._engine.loop.create_future()
-            try:
-                await self._writable
-            finally:
-                self._writable = None
-
     def _close(self, linger: bool = False) -> None:
-        """Let what was written go out, then close; with `linger` let the client first finish what it is sending.
-
-        A socket that is closed with unread bytes in it resets the connection, and takes our answer away with it.
-        """
-        transport, engine = self._transport, self._engine
-        if transport is None:
-            return
+        """Forget what was not answered, and close; see `Wire`."""
         self._queue = None
         self._backlog = b""
         self._drop_sink()
-        if linger and not self._half_closed and transport.can_write_eof():
-            self._linger = LINGER_BYTES
-            transport.write_eof()
-            if self._held:
-                self._held = False
-                transport.resume_reading()
-            engine.wheel.set(self, engine.now() + LINGER_SECONDS)
-        else:
-            self._linger = 0
-            self._closing = True
-            self._unsent = _UNKNOWN_SIZE
-            transport.close()
-            engine.wheel.set(self, engine.now() + STALLED_WRITE_SECONDS)
+        self._end(linger)
