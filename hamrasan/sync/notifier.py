@@ -30,6 +30,10 @@ from hamrasan.sync.unread import UnreadState
 
 WAKES_PER_TICK = 64
 """Waiters answered in one turn of the loop (about two milliseconds), so that a large room holds up nobody."""
+TURNS_BEFORE_WAKING = 2
+"""Turns of the loop between a commit and its news. In the first, those who sent go on; at the end of the second, their
+answers are written. So clients learn the id of their own event from the answer before they sync it, which is what
+libraries are built for (matrix-js-sdk fails to send the first reply of a thread otherwise)."""
 MAX_STREAMS = 50_000
 """Users whose rooms are kept in memory; those who asked longest ago are forgotten first, and loaded again."""
 MAX_PRESENCE_WATCHERS = 50
@@ -318,7 +322,13 @@ class Notifier:
                 stream.waiters.clear()
         if self._ready and not self._draining:
             self._draining = True
-            asyncio.get_running_loop().call_soon(self._drain)
+            asyncio.get_running_loop().call_soon(self._drain_after, TURNS_BEFORE_WAKING)
+
+    def _drain_after(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._drain_after, turns - 1)
+        else:
+            self._drain()
 
     def _drain(self) -> None:
         for _ in range(min(WAKES_PER_TICK, len(self._ready))):

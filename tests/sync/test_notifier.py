@@ -1,0 +1,44 @@
+"""Who is woken when."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from tests.sync.world import World, in_world
+
+ALICE = "@alice:example.org"
+
+
+class NotedWaiter:
+    """A parked request that notes when it is woken."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+        self.woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._notes.append("woken")
+        self.woken.set()
+
+
+def _answered(notes: list[str], sending: asyncio.Future[str]) -> None:
+    notes.append(f"answered {sending.result()[0]}")
+
+
+def test_those_who_send_are_answered_before_anybody_is_woken() -> None:
+    async def scenario(world: World) -> None:
+        notifier = world.services.notifier
+        room_id = await world.room(ALICE)
+        stream = await notifier.stream(ALICE)
+        for _ in range(20):
+            notes: list[str] = []
+            waiter = NotedWaiter(notes)
+            notifier.park(stream, waiter)
+            sending = asyncio.ensure_future(world.say(room_id, ALICE))
+            # A connection writes the answer in the same way: when the task of the request is done.
+            sending.add_done_callback(partial(_answered, notes))
+            await asyncio.wait_for(asyncio.gather(sending, waiter.woken.wait()), 20)
+            assert notes == ["answered $", "woken"]
+
+    in_world(scenario)
