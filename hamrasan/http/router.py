@@ -118,7 +118,7 @@ class Router:
             raise MethodNotAllowed(method, _allowed(endpoints))
         route, names = endpoint
         # There are as many names as values by construction, and having that checked costs more than the rest.
-        return route, dict(zip(names, values))  # noqa: B905
+        return route, dict(zip(names, values))  # noqa: B905 - see above
 
     def allowed(self, path: str) -> tuple[str, ...]:
         """Return the methods that a path takes, none for an unknown one. Raises like `match` for bad escapes."""
