@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import sqlite3
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,10 @@ def test_a_probe_reaches_the_disk(tmp_path: Path) -> None:
         assert log.stat().st_size > before
 
     on_store(tmp_path, scenario)
+
+
+def test_no_two_migrations_have_one_number() -> None:
+    files = [entry.name for entry in (resources.files("hamrasan.storage.sqlite") / "migrations").iterdir()]
+    numbers = [name.split("_", 1)[0] for name in files if name.endswith(".sql")]
+    assert len(numbers) > 3
+    assert sorted(numbers) == sorted(set(numbers))
