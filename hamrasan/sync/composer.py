@@ -67,6 +67,8 @@ class SyncComposer:
         self._ignored = ignored
         self._clock = clock
         self._epoch = epoch
+        # Those who are woken together get the same token.
+        self._written_token: tuple[SyncToken | None, bytes] = (None, b"")
 
     def token(self) -> SyncToken:
         """Return a token for now."""
@@ -84,22 +86,22 @@ class SyncComposer:
         after, typing = request.after, request.typing
         if not request.is_plain or stream.latest > after or self._presence.serial > request.presence:
             return None
-        now = self.token()
         written = []
+        upto = self._notifier.durable
         for room_id, activity in stream.joined.items():
             if activity.latest > after or activity.typing > typing:
                 room = self._registry.loaded(room_id)
-                section = None if room is None else self._sections.quick(request, stream, room, now.position)
+                section = None if room is None else self._sections.quick(request, stream, room, upto)
                 if section is None:
                     return None
                 written.append(b"%b:%b" % (json_string(room_id), section))
         if not written:
             return None
-        return self._body(now, [b'"rooms":{"join":{%b}}' % b",".join(written)])
+        return self._body(self.token(), [b'"rooms":{"join":{%b}}' % b",".join(written)])
 
     async def compose(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the body of the answer, None if nothing has changed for this client."""
-        if request.since is not None and not request.full_state and not self._concerns(request, stream):
+        if not self.concerns(request, stream):
             return None
         now = self.token()
         parts: list[bytes] = []
@@ -116,20 +118,26 @@ class SyncComposer:
             return None
         return self._body(now, parts)
 
-    def _concerns(self, request: SyncRequest, stream: UserStream) -> bool:
-        """Return whether anything that the client may see has changed: a look at some integers per room."""
+    def concerns(self, request: SyncRequest, stream: UserStream) -> bool:
+        """Return whether there may be something to tell the client: a look at some integers per room."""
         after, typing = request.after, request.typing
+        if request.since is None or request.full_state:
+            return True
         if stream.latest > after or self._presence.serial > request.presence:
             return True
-        return any(room.latest > after or room.typing > typing for room in stream.joined.values())
+        for room in stream.joined.values():  # noqa: SIM110 - a generator would cost more than the look
+            if room.latest > after or room.typing > typing:
+                return True
+        return False
 
     def nothing_new(self, token: SyncToken) -> bytes:
         """Return the answer to a client that has waited for its time."""
         return self._body(token, [])
 
-    @staticmethod
-    def _body(token: SyncToken, parts: Sequence[bytes]) -> bytes:
-        return b'{"next_batch":"%b",%b}' % (str(token).encode(), b",".join([*parts, _DEVICE_PARTS]))
+    def _body(self, token: SyncToken, parts: Sequence[bytes]) -> bytes:
+        if token != self._written_token[0]:
+            self._written_token = (token, str(token).encode())
+        return b'{"next_batch":"%b",%b}' % (self._written_token[1], b",".join([*parts, _DEVICE_PARTS]))
 
     # Rooms.
 

@@ -72,6 +72,8 @@ class UnreadState:
 
     def total(self) -> tuple[int, int]:
         """Return (notifications, highlights) of the room with its threads."""
+        if not self.threads:
+            return self.notifications, self.highlights
         threads = self.threads.values()
         return (
             self.notifications + sum(counts[0] for counts in threads),

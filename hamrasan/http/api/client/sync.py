@@ -37,9 +37,10 @@ async def sync(request: Request, services: Services) -> Answer:
     services.presence.synced(requester.user_id, requester.device_id, check_state(presence), timeout_ms)
     stream = services.notifier.active(requester.user_id) or await services.notifier.stream(requester.user_id)
     seen = services.sync.token()
-    body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
-    if body is not None:
-        return json_bytes(body)
+    if services.sync.concerns(wanted, stream):
+        body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
+        if body is not None:
+            return json_bytes(body)
     assert token is not None, "without a token there is always an answer"
     if not timeout_ms:
         return json_bytes(services.sync.nothing_new(token))
