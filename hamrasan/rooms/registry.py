@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from hamrasan.protocol.errors import MatrixError, not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
-from hamrasan.rooms.room import Room
+from hamrasan.rooms.room import Member, Room
 from hamrasan.rooms.transactions import TransactionIndex
 from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -152,7 +153,11 @@ class RoomRegistry:
         await self.journal.submit(Batch())
         room = Room(row)
         tail = await self.events.page(row.room, 0, self.journal.durable, TAIL_ON_LOAD, backwards=True)
-        room.fill(await self.state.current(row.room), await self.rooms.members(row.room), tail[::-1])
+        room.fill(await self.state.current(row.room), tail[::-1])
+        slices = Slices(self.clock)
+        for member in await self.rooms.members(row.room):
+            room.put_member(member.user_id, Member(member.membership, member.position, member.event_id))
+            await slices.pause()
         self._keep(room)
         return room
 

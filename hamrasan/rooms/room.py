@@ -8,7 +8,7 @@ is `stale` and leaves memory.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hamrasan.protocol.auth_rules.power_levels import PowerLevels
@@ -17,7 +17,7 @@ from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.rooms.timeline_event import TimelineEvent, parsed_event
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent
+from hamrasan.storage.ports.rooms import RoomRow, StoredEvent
 
 TAIL_EVENTS = 64
 """Recent durable events kept in memory for each loaded room: what waiting clients are served from."""
@@ -93,14 +93,10 @@ class Room:
         self.stale = False
         self._power_levels: PowerLevels | None = None
 
-    def fill(
-        self, state: Sequence[StoredEvent], members: Iterable[MembershipRow], tail: Sequence[StoredEvent]
-    ) -> None:
-        """Take over what the store holds of the room; `tail` is its last events, the oldest first."""
+    def fill(self, state: Sequence[StoredEvent], tail: Sequence[StoredEvent]) -> None:
+        """Take over what the store holds of the room but for members; `tail` is its last events, the oldest first."""
         for stored in state:
             self.put_state(stored)
-        for row in members:
-            self.put_member(row.user_id, Member(row.membership, row.position, row.event_id))
         if tail:
             last = tail[-1]
             self.head, self.depth, self.extremities = last.position, last.depth, (last.event_id,)

@@ -168,6 +168,7 @@ def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: Ro
         UnreadCounter(store.events, store.state, store.receipts, personal.push_rules, personal.ignored),
         personal.ignored,
         SharedChunks(rooms.renderer, ground.clock),
+        ground.clock,
     )
     composer = SyncComposer(
         notifier,

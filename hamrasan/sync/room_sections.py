@@ -18,6 +18,8 @@ from hamrasan.rooms.timeline import is_wanted
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string, pdu_of
 from hamrasan.rooms.tokens import SyncToken, page_token
 from hamrasan.rooms.typing import Typing
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow, StateReader
 from hamrasan.storage.ports.user_data import AccountDataRow, ReceiptReader, ReceiptRow
@@ -29,6 +31,8 @@ DEFAULT_TIMELINE = 10
 """Events of a room that a client gets which does not say how many."""
 MAX_TIMELINE = 1_000
 """Events of a room in one answer, whatever the client asks; the rest is had by paging back."""
+RENDERED_AT_ONCE = 100
+"""Events rendered without a look at the time (about a millisecond)."""
 MAX_SCANNED = 2_000
 """Events looked at for a timeline with a filter that few events pass."""
 MAX_RECEIPTS = 5_000
@@ -96,7 +100,9 @@ class RoomSections:
         unread: UnreadCounter,
         ignored: IgnoredBy,
         chunks: SharedChunks,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._chunks = chunks
         self._events = events
         self._state = state
@@ -380,9 +386,12 @@ class RoomSections:
                 {**pdu_of(e.stored, room.id, room.version), "event_id": e.stored.event_id} for e in events
             ]
             return [orjson.dumps(chosen.apply_event_fields(form)) for form in forms]
-        rendered = await self._renderer.render(
-            room, events, await self._reader(request.reader, room), room_id=False
-        )
+        reader, slices = await self._reader(request.reader, room), Slices(self._clock)
+        rendered: list[bytes] = []
+        for start in range(0, len(events), RENDERED_AT_ONCE):
+            await slices.pause()
+            part = events[start : start + RENDERED_AT_ONCE]
+            rendered += await self._renderer.render(room, part, reader, room_id=False)
         if chosen.keeps_stored_bytes:
             return rendered
         return [orjson.dumps(chosen.apply_event_fields(orjson.loads(event))) for event in rendered]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 SCAN_THREADS = 2
 """Reader threads for long reads: as many as the smallest machine has cores."""
@@ -24,6 +24,7 @@ CHECKPOINT_PAGES = 4_000
 """The log is copied into the database every 16 MB: rare enough for throughput, small enough to be brief."""
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -106,16 +107,24 @@ class Database:
         """Return all rows of a bounded read."""
         return self._inline.execute(sql, parameters).fetchall()
 
-    async def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Return all rows of a read that may be long, without holding up the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._scan, sql, parameters)
+    @overload
+    async def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
+    @overload
+    async def scan(self, sql: str, parameters: Sequence[Any], make: Callable[[Row], T]) -> list[T]: ...
+    async def scan(
+        self, sql: str, parameters: Sequence[Any] = (), make: Callable[[Row], Any] | None = None
+    ) -> list[Any]:
+        """Return all rows of a read that may be long, each through `make`, without holding up the loop."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._scan, sql, parameters, make)
 
-    def _scan(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+    def _scan(self, sql: str, parameters: Sequence[Any], make: Callable[[Row], Any] | None) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._open()
             self._opened.append(connection)
-        return connection.execute(sql, parameters).fetchall()
+        rows = connection.execute(sql, parameters)
+        return rows.fetchall() if make is None else list(map(make, rows))
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self._path)
@@ -139,6 +148,13 @@ class Snapshot(Database):
         super().__init__(path)
         self._inline.execute("BEGIN")
 
-    async def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Return all rows."""
-        return self.rows(sql, parameters)
+    @overload
+    async def scan(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
+    @overload
+    async def scan(self, sql: str, parameters: Sequence[Any], make: Callable[[Row], T]) -> list[T]: ...
+    async def scan(
+        self, sql: str, parameters: Sequence[Any] = (), make: Callable[[Row], Any] | None = None
+    ) -> list[Any]:
+        """Return all rows, each through `make`."""
+        rows = self.rows(sql, parameters)
+        return rows if make is None else list(map(make, rows))

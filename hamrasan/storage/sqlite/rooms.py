@@ -214,7 +214,7 @@ class SqliteEvents:
                 " WHERE e.position > ? AND e.position <= ? AND "
             )
         )
-        return _events(await self._database.scan(sql + where + order, (event_id, levels, *rest)))
+        return await self._database.scan(sql + where + order, (event_id, levels, *rest), StoredEvent._make)
 
     async def annotations(self, event_id: str, sender: str) -> list[StoredEvent]:
         """Return the annotations by `sender` on an event, not redacted ones."""
@@ -264,8 +264,8 @@ class SqliteState:
         if keys is not None:
             return self._at_keys(room, position, keys)
         if members:
-            return _events(
-                await self._database.scan(_SELECT_EVENT + _AT_LATEST + _AT_GROUP, (room, position))
+            return await self._database.scan(
+                _SELECT_EVENT + _AT_LATEST + _AT_GROUP, (room, position), StoredEvent._make
             )
         # Two ranges around the memberships, so that a large room's are not even read.
         events: list[StoredEvent] = []
@@ -286,8 +286,8 @@ class SqliteState:
     async def members_at(self, room: int, position: Position) -> list[StoredEvent]:
         """Return the memberships as they were at `position`."""
         only = " AND type = 'm.room.member'"
-        return _events(
-            await self._database.scan(_SELECT_EVENT + _AT_LATEST + only + _AT_GROUP, (room, position))
+        return await self._database.scan(
+            _SELECT_EVENT + _AT_LATEST + only + _AT_GROUP, (room, position), StoredEvent._make
         )
 
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
@@ -305,7 +305,8 @@ class SqliteState:
             " WHERE s.room = ? AND s.position > ? AND s.position <= ? ORDER BY s.position"
         )
         last = {
-            (e.type, e.state_key): e for e in _events(await self._database.scan(sql, (room, after, upto)))
+            (e.type, e.state_key): e
+            for e in await self._database.scan(sql, (room, after, upto), StoredEvent._make)
         }
         return sorted(last.values())
 
@@ -337,7 +338,7 @@ class SqliteRooms:
     async def members(self, room: int) -> list[MembershipRow]:
         """Return the current membership of everybody who ever had one, those first who came first."""
         sql = _MEMBERSHIP + "WHERE m.room = ? ORDER BY m.first, m.user_id"
-        return _memberships(await self._database.scan(sql, (room,)))
+        return await self._database.scan(sql, (room,), _membership)
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""
@@ -376,4 +377,8 @@ class SqliteRooms:
 
 
 def _memberships(rows: Iterable[Row]) -> list[MembershipRow]:
-    return [MembershipRow._make((*row[:7], bool(row[7]))) for row in rows]
+    return list(map(_membership, rows))
+
+
+def _membership(row: Row) -> MembershipRow:
+    return MembershipRow._make((*row[:7], bool(row[7])))
