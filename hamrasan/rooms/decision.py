@@ -73,6 +73,11 @@ class Decision:
         self.batch = Batch()
 
     @property
+    def _start(self) -> Position:
+        """The position of the first event, of this decision or of the one before it."""
+        return self._first if self._after is None else self._after._start
+
+    @property
     def end(self) -> Position:
         """The position after the last event that was accepted."""
         return self._first + len(self._events)
@@ -99,6 +104,8 @@ class Decision:
     def submit(self) -> asyncio.Future[None]:
         """Hand the batch to the journal; the future ends when it is durable, or with `CommitFailed`."""
         try:
+            if self._start != self._journal.next_position:
+                raise RuntimeError("something was submitted while a decision was being made")
             return self._journal.submit(self._complete())
         except BaseException:
             self.undo()
