@@ -21,6 +21,7 @@ from hamrasan.protocol.relations import (
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
+from hamrasan.storage.ports.relations import RelationReader
 
 REDACTION = "m.room.redaction"
 
@@ -33,8 +34,9 @@ def sends_plainly(event_type: str, content: Mapping[str, Any]) -> bool:
 class Messages:
     """Sends message events that relate to others, and redactions."""
 
-    def __init__(self, registry: RoomRegistry) -> None:
+    def __init__(self, registry: RoomRegistry, relations: RelationReader) -> None:
         self._registry = registry
+        self._relations = relations
         self._annotating: set[tuple[int, tuple[str, str, str, str]]] = set()
 
     async def send(
@@ -100,7 +102,7 @@ class Messages:
 
     async def _is_annotated(self, room: Room, identity: tuple[str, str, str, str]) -> bool:
         parent, sender, event_type, _ = identity
-        for stored in await self._registry.events.annotations(parent, sender):
+        for stored in await self._relations.annotations(parent, sender):
             relation = relation_of(parse_json(stored.content)) if stored.type == event_type else None
             if relation is None or stored.room != room.number:
                 continue

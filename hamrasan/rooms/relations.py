@@ -10,7 +10,8 @@ from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline import Page
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import EventReader, RoomReader, StoredEvent
+from hamrasan.storage.ports.relations import RelationReader
+from hamrasan.storage.ports.rooms import EventReader, StoredEvent
 
 RECURSION_LEVELS = 3
 """Levels of relations followed with `recurse`: as many as the specification asks for at least."""
@@ -24,9 +25,9 @@ THREADS_CHUNK = 20
 class Relations:
     """Reads relations between events for readers whom the gate has let in."""
 
-    def __init__(self, events: EventReader, rooms: RoomReader, renderer: Renderer) -> None:
+    def __init__(self, events: EventReader, relations: RelationReader, renderer: Renderer) -> None:
         self._events = events
-        self._rooms = rooms
+        self._relations = relations
         self._renderer = renderer
 
     async def children(
@@ -57,7 +58,7 @@ class Relations:
         at = upto if backwards else after
         while after < upto:
             size = limit - len(found) + 1
-            chunk = await self._events.relations(
+            chunk = await self._relations.relations(
                 event_id, rel_type, event_type, after, upto, size, backwards=backwards, levels=levels
             )
             for child in chunk:
@@ -91,7 +92,7 @@ class Relations:
         found: list[tuple[Position, StoredEvent]] = []
         rest = MAX_THREADS_SCANNED
         while True:
-            rows = await self._rooms.threads(room.number, at + 1, THREADS_CHUNK)
+            rows = await self._relations.threads(room.number, at + 1, THREADS_CHUNK)
             roots = {root.event_id: root for root in await self._events.by_ids([row.root for row in rows])}
             for row in rows:
                 if len(found) == limit or rest <= 0:

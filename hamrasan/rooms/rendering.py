@@ -23,6 +23,7 @@ from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string, parsed_event
 from hamrasan.runtime.clock import Clock
 from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.relations import RelationReader
 from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 
 BUNDLED = (REPLACE, THREAD, REFERENCE)
@@ -66,8 +67,11 @@ class Thread(NamedTuple):
 class Renderer:
     """Renders events for readers."""
 
-    def __init__(self, events: EventReader, state: StateReader, clock: Clock) -> None:
+    def __init__(
+        self, events: EventReader, relations: RelationReader, state: StateReader, clock: Clock
+    ) -> None:
         self._events = events
+        self._relations = relations
         self._state = state
         self._clock = clock
 
@@ -170,7 +174,7 @@ class Renderer:
         ]
         if not candidates:
             return
-        kinds = await self._events.related_kinds([stored.event_id for stored in candidates], BUNDLED)
+        kinds = await self._relations.related_kinds([stored.event_id for stored in candidates], BUNDLED)
         if not kinds:
             return
         for stored in candidates:
@@ -191,7 +195,7 @@ class Renderer:
         if (event_id, THREAD) in kinds:
             thread = await self._thread(room, stored, reader)
         if (event_id, REFERENCE) in kinds:
-            found = await self._events.relations(
+            found = await self._relations.relations(
                 event_id, REFERENCE, None, 0, LATEST, MAX_BUNDLED_REFERENCES, backwards=False
             )
             references = [
@@ -200,7 +204,7 @@ class Renderer:
         return bundled_relations(edit, thread, references)
 
     async def _latest_edit(self, room: Room, stored: StoredEvent, reader: Reader) -> orjson.Fragment | None:
-        found = await self._events.relations(
+        found = await self._relations.relations(
             stored.event_id, REPLACE, None, 0, LATEST, MAX_EDITS_EXAMINED, backwards=True
         )
         candidates = {c.event_id: c for c in found if c.room == room.number and reader.may_see(c)}
@@ -215,7 +219,7 @@ class Renderer:
         if found is None:
             return None
         rendered = self._plain(room, found.latest)
-        if await self._events.related_kinds([found.latest.event_id], (REPLACE,)):
+        if await self._relations.related_kinds([found.latest.event_id], (REPLACE,)):
             edit = await self._latest_edit(room, found.latest, reader)
             if edit is not None:
                 relations = orjson.dumps({REPLACE: edit})
@@ -224,7 +228,7 @@ class Renderer:
 
     async def thread(self, room: Room, root: StoredEvent, reader: Reader) -> Thread | None:
         """Return the thread that begins at `root` as `reader` sees it; None if they see no reply."""
-        senders = [row for row in await self._events.thread(root.event_id) if row.room == room.number]
+        senders = [row for row in await self._relations.thread(root.event_id) if row.room == room.number]
         participated = root.sender == reader.user_id or any(row.sender == reader.user_id for row in senders)
         if reader.sees is not None:
             return await self._visible_thread(room, root, reader, participated)
@@ -238,7 +242,7 @@ class Renderer:
         self, room: Room, root: StoredEvent, reader: Reader, participated: bool
     ) -> Thread | None:
         """Count reply by reply, for who may see some of them only."""
-        found = await self._events.relations(
+        found = await self._relations.relations(
             root.event_id, THREAD, None, 0, LATEST, MAX_REPLIES_COUNTED, backwards=True
         )
         shown = [reply for reply in found if reply.room == room.number and reader.may_see(reply)]

@@ -124,7 +124,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
     history = History(store.state)
-    renderer = Renderer(store.events, store.state, clock)
+    renderer = Renderer(store.events, store.relations, store.state, clock)
     access = RoomAccess(registry, store.rooms, history)
     typing = Typing(clock)
     journal.observe(typing.committed)
@@ -132,7 +132,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
         registry=registry,
         access=access,
         new_rooms=NewRooms(registry, ground.entropy, name),
-        messages=Messages(registry),
+        messages=Messages(registry, store.relations),
         membership=Membership(
             registry,
             access,
@@ -147,7 +147,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
         history=history,
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, personal.ignored),
-        relations=Relations(store.events, store.rooms, renderer),
+        relations=Relations(store.events, store.relations, renderer),
         receipts=Receipts(journal, access, store.events, store.receipts, personal.account_data, clock),
         reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
         typing=typing,

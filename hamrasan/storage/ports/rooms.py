@@ -193,24 +193,6 @@ class MembershipRow(NamedTuple):
     forgotten: bool
 
 
-class ThreadRow(NamedTuple):
-    """A thread of a room."""
-
-    root: str
-    latest: Position
-    replies: int
-
-
-class ThreadSender(NamedTuple):
-    """What one user has replied in a thread."""
-
-    room: int
-    sender: str
-    replies: int
-    latest: Position
-    """Position of the user's last reply."""
-
-
 class EventReader(Protocol):
     """Reads events. Lists are in the order of `position` unless said otherwise."""
 
@@ -239,32 +221,6 @@ class EventReader(Protocol):
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event nearest to `ts` by `origin_server_ts`, at or before it if `backwards`, else at or after."""
-
-    async def relations(
-        self,
-        event_id: str,
-        rel_type: str | None,
-        event_type: str | None,
-        after: Position,
-        upto: Position,
-        limit: int,
-        *,
-        backwards: bool,
-        levels: int = 1,
-    ) -> list[StoredEvent]:
-        """Return events that relate to `event_id`, with after < position <= upto, not redacted ones.
-
-        With more `levels` also those that relate to such events, whatever kind the relations in between are.
-        """
-
-    async def annotations(self, event_id: str, sender: str) -> list[StoredEvent]:
-        """Return the annotations (reactions) by `sender` on an event, not redacted ones."""
-
-    async def related_kinds(self, event_ids: Sequence[str], kinds: Sequence[str]) -> set[tuple[str, str]]:
-        """Return (event id, rel_type) for each of these kinds that any event relates to one of `event_ids` by."""
-
-    async def thread(self, root: str) -> list[ThreadSender]:
-        """Return who replied in the thread of `root`, redacted replies left out."""
 
 
 class StateReader(Protocol):
@@ -317,6 +273,3 @@ class RoomReader(Protocol):
 
     async def is_published(self, room: int) -> bool:
         """Return whether the room is listed in the directory."""
-
-    async def threads(self, room: int, before: Position, limit: int) -> list[ThreadRow]:
-        """Return threads whose latest reply stands before a position, the most recent first."""

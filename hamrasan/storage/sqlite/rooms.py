@@ -8,7 +8,7 @@ from typing import Any
 from hamrasan.protocol.event import StateKey
 from hamrasan.storage.ports import rooms as port
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent, ThreadRow, ThreadSender
+from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent
 from hamrasan.storage.sqlite.database import Database, Row
 
 STATEMENTS: dict[type, str] = {
@@ -50,7 +50,7 @@ _EVENT = (
     "e.position, e.room, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.depth, e.content, e.envelope,"
     " e.replaces, e.flags, e.relates_to, e.rel_type, e.txn_device, e.txn_id, e.redacted_by"
 )
-_SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
+SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
 _AT_LATEST = (
     "JOIN state_versions s ON s.event_position = e.position JOIN (SELECT room, type, state_key,"
     " max(position) AS position FROM state_versions WHERE room = ? AND +position <= ?"
@@ -59,11 +59,6 @@ _AT_LATEST = (
 _AT_GROUP = (
     " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
     " AND s.position = v.position ORDER BY e.position"
-)
-_RELATED = (
-    "WITH RECURSIVE related (position, event_id, level) AS (SELECT position, event_id, 1 FROM events"
-    " WHERE relates_to = ? AND redacted_by IS NULL UNION SELECT c.position, c.event_id, r.level + 1 FROM events c"
-    " JOIN related r ON c.relates_to = r.event_id WHERE r.level < ? AND c.redacted_by IS NULL) "
 )
 _MEMBERSHIP = (
     "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
@@ -75,16 +70,16 @@ NEAREST_WINDOW = 100
 """Events on each side that `nearest` looks at, since clocks of other servers may disagree with the order of arrival."""
 
 
-def _events(rows: Iterable[Row]) -> list[StoredEvent]:
+def events_of(rows: Iterable[Row]) -> list[StoredEvent]:
     return [StoredEvent._make(row) for row in rows]
 
 
-def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+def chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
     for start in range(0, len(values), _CHUNK):
         yield values[start : start + _CHUNK]
 
 
-def _marks(count: int) -> str:
+def marks(count: int) -> str:
     return "(" + ", ".join("?" * count) + ")"
 
 
@@ -96,23 +91,23 @@ class SqliteEvents:
 
     async def by_id(self, event_id: str) -> StoredEvent | None:
         """Return the event with this id."""
-        row = self._database.get(_SELECT_EVENT + "WHERE e.event_id = ?", (event_id,))
+        row = self._database.get(SELECT_EVENT + "WHERE e.event_id = ?", (event_id,))
         return None if row is None else StoredEvent._make(row)
 
     async def by_ids(self, event_ids: Sequence[str]) -> list[StoredEvent]:
         """Return those of the events that exist, in the order of position."""
         events: list[StoredEvent] = []
-        for chunk in _chunks(event_ids):
-            sql = _SELECT_EVENT + "WHERE e.event_id IN " + _marks(len(chunk))
-            events += _events(self._database.rows(sql, chunk))
+        for chunk in chunks(event_ids):
+            sql = SELECT_EVENT + "WHERE e.event_id IN " + marks(len(chunk))
+            events += events_of(self._database.rows(sql, chunk))
         return sorted(events)
 
     async def by_positions(self, positions: Sequence[Position]) -> list[StoredEvent]:
         """Return the events at these positions."""
         events: list[StoredEvent] = []
-        for chunk in _chunks(sorted(positions)):
-            sql = _SELECT_EVENT + "WHERE e.position IN " + _marks(len(chunk)) + " ORDER BY e.position"
-            events += _events(
+        for chunk in chunks(sorted(positions)):
+            sql = SELECT_EVENT + "WHERE e.position IN " + marks(len(chunk)) + " ORDER BY e.position"
+            events += events_of(
                 self._database.rows(sql, chunk)
                 if len(positions) <= _CHUNK
                 else await self._database.scan(sql, chunk)
@@ -124,8 +119,8 @@ class SqliteEvents:
     ) -> list[StoredEvent]:
         """Return at most `limit` events with after < position <= upto."""
         order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
-        sql = _SELECT_EVENT + "WHERE e.room = ? AND e.position > ? AND e.position <= ? " + order
-        return _events(self._database.rows(sql, (room, after, upto, limit)))
+        sql = SELECT_EVENT + "WHERE e.room = ? AND e.position > ? AND e.position <= ? " + order
+        return events_of(self._database.rows(sql, (room, after, upto, limit)))
 
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event."""
@@ -134,8 +129,8 @@ class SqliteEvents:
 
     async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
         """Return the events that this device sent with this transaction id."""
-        sql = _SELECT_EVENT + "WHERE e.txn_device = ? AND e.txn_id = ?"
-        return _events(self._database.rows(sql, (device_id, txn_id)))
+        sql = SELECT_EVENT + "WHERE e.txn_device = ? AND e.txn_id = ?"
+        return events_of(self._database.rows(sql, (device_id, txn_id)))
 
     async def transactions(self, device_id: str, limit: int) -> list[str]:
         """Return at most `limit` transaction ids that this device ever used for events."""
@@ -148,14 +143,14 @@ class SqliteEvents:
         Positions grow with time but for the clocks of other servers: bisect on the room's index, then look around.
         """
         middle = self._first_position_at(room, ts)
-        around = _events(
+        around = events_of(
             self._database.rows(
-                _SELECT_EVENT + "WHERE e.room = ? AND e.position >= ? ORDER BY e.position LIMIT ?",
+                SELECT_EVENT + "WHERE e.room = ? AND e.position >= ? ORDER BY e.position LIMIT ?",
                 (room, middle, NEAREST_WINDOW),
             )
-        ) + _events(
+        ) + events_of(
             self._database.rows(
-                _SELECT_EVENT + "WHERE e.room = ? AND e.position < ? ORDER BY e.position DESC LIMIT ?",
+                SELECT_EVENT + "WHERE e.room = ? AND e.position < ? ORDER BY e.position DESC LIMIT ?",
                 (room, middle, NEAREST_WINDOW),
             )
         )
@@ -182,70 +177,6 @@ class SqliteEvents:
                 low = row[0] + 1
         return int(low)
 
-    async def relations(
-        self,
-        event_id: str,
-        rel_type: str | None,
-        event_type: str | None,
-        after: Position,
-        upto: Position,
-        limit: int,
-        *,
-        backwards: bool,
-        levels: int = 1,
-    ) -> list[StoredEvent]:
-        """Return events that relate to `event_id`, over at most `levels` relations, not redacted ones."""
-        # A condition that is left out, not one that is always true: only so the index by kind is used.
-        chosen = [
-            (column, value) for column, value in (("e.rel_type", rel_type), ("e.type", event_type)) if value
-        ]
-        where = "e.redacted_by IS NULL " + "".join(f"AND {column} = ? " for column, _ in chosen)
-        order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
-        rest = (after, upto, *(value for _, value in chosen), limit)
-        if levels == 1:
-            sql = _SELECT_EVENT + "WHERE e.relates_to = ? AND e.position > ? AND e.position <= ? AND "
-            return _events(self._database.rows(sql + where + order, (event_id, *rest)))
-        # In a reader thread: all that relates is gathered before the page is cut out of it.
-        sql = (
-            _RELATED
-            + _SELECT_EVENT
-            + (
-                "JOIN (SELECT DISTINCT position FROM related) r ON r.position = e.position"
-                " WHERE e.position > ? AND e.position <= ? AND "
-            )
-        )
-        return await self._database.scan(sql + where + order, (event_id, levels, *rest), StoredEvent._make)
-
-    async def annotations(self, event_id: str, sender: str) -> list[StoredEvent]:
-        """Return the annotations by `sender` on an event, not redacted ones."""
-        sql = _SELECT_EVENT + (
-            "WHERE e.relates_to = ? AND e.sender = ? AND e.rel_type = 'm.annotation' AND e.redacted_by IS NULL"
-        )
-        return _events(self._database.rows(sql, (event_id, sender)))
-
-    async def related_kinds(self, event_ids: Sequence[str], kinds: Sequence[str]) -> set[tuple[str, str]]:
-        """Return (event id, rel_type) for each of these kinds that an event relates to one of `event_ids` by."""
-        found: set[tuple[str, str]] = set()
-        for chunk in _chunks(event_ids):
-            sql = (
-                "SELECT DISTINCT relates_to, rel_type FROM events WHERE relates_to IN "
-                + _marks(len(chunk))
-                + " AND rel_type IN "
-                + _marks(len(kinds))
-            )
-            found.update((row[0], row[1]) for row in self._database.rows(sql, (*chunk, *kinds)))
-        return found
-
-    async def thread(self, root: str) -> list[ThreadSender]:
-        """Return who replied in the thread of `root`."""
-        # In a reader thread: the longest threads have tens of thousands of replies.
-        rows = await self._database.scan(
-            "SELECT room, sender, count(*), max(position) FROM events"
-            " WHERE relates_to = ? AND rel_type = 'm.thread' AND redacted_by IS NULL GROUP BY room, sender",
-            (root,),
-        )
-        return [ThreadSender._make(row) for row in rows]
-
 
 class SqliteState:
     """Reads the state of rooms."""
@@ -265,42 +196,42 @@ class SqliteState:
             return self._at_keys(room, position, keys)
         if members:
             return await self._database.scan(
-                _SELECT_EVENT + _AT_LATEST + _AT_GROUP, (room, position), StoredEvent._make
+                SELECT_EVENT + _AT_LATEST + _AT_GROUP, (room, position), StoredEvent._make
             )
         # Two ranges around the memberships, so that a large room's are not even read.
         events: list[StoredEvent] = []
         for side in (" AND type < 'm.room.member'", " AND type > 'm.room.member'"):
-            events += _events(
-                self._database.rows(_SELECT_EVENT + _AT_LATEST + side + _AT_GROUP, (room, position))
+            events += events_of(
+                self._database.rows(SELECT_EVENT + _AT_LATEST + side + _AT_GROUP, (room, position))
             )
         return sorted(events)
 
     def _at_keys(self, room: int, position: Position, keys: Sequence[StateKey]) -> list[StoredEvent]:
-        sql = _SELECT_EVENT + (
+        sql = SELECT_EVENT + (
             "WHERE e.position = (SELECT event_position FROM state_versions WHERE room = ? AND type = ?"
             " AND state_key = ? AND position <= ? ORDER BY position DESC LIMIT 1)"
         )
         rows = (self._database.get(sql, (room, type, key, position)) for type, key in keys)
-        return _events(row for row in rows if row is not None)
+        return events_of(row for row in rows if row is not None)
 
     async def members_at(self, room: int, position: Position) -> list[StoredEvent]:
         """Return the memberships as they were at `position`."""
         only = " AND type = 'm.room.member'"
         return await self._database.scan(
-            _SELECT_EVENT + _AT_LATEST + only + _AT_GROUP, (room, position), StoredEvent._make
+            SELECT_EVENT + _AT_LATEST + only + _AT_GROUP, (room, position), StoredEvent._make
         )
 
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
         """Return every event that was ever the state under one key, the oldest first."""
-        sql = _SELECT_EVENT + (
+        sql = SELECT_EVENT + (
             "JOIN state_versions s ON s.event_position = e.position"
             " WHERE s.room = ? AND s.type = ? AND s.state_key = ? ORDER BY s.position"
         )
-        return _events(self._database.rows(sql, (room, type, state_key)))
+        return events_of(self._database.rows(sql, (room, type, state_key)))
 
     async def changes(self, room: int, after: Position, upto: Position) -> list[StoredEvent]:
         """Return, for each key that changed, its last event up to `upto`."""
-        sql = _SELECT_EVENT + (
+        sql = SELECT_EVENT + (
             "JOIN state_versions s ON s.event_position = e.position"
             " WHERE s.room = ? AND s.position > ? AND s.position <= ? ORDER BY s.position"
         )
@@ -320,8 +251,8 @@ class SqliteRooms:
     async def rooms(self, room_ids: Sequence[str]) -> list[RoomRow]:
         """Return those of the rooms that this store has."""
         rows: list[RoomRow] = []
-        for chunk in _chunks(room_ids):
-            sql = "SELECT room, room_id, version, creator FROM rooms WHERE room_id IN " + _marks(len(chunk))
+        for chunk in chunks(room_ids):
+            sql = "SELECT room, room_id, version, creator FROM rooms WHERE room_id IN " + marks(len(chunk))
             rows += map(RoomRow._make, self._database.rows(sql, chunk))
         return rows
 
@@ -369,11 +300,6 @@ class SqliteRooms:
     async def is_published(self, room: int) -> bool:
         """Return whether the room is listed in the directory."""
         return self._database.get("SELECT 1 FROM published_rooms WHERE room = ?", (room,)) is not None
-
-    async def threads(self, room: int, before: Position, limit: int) -> list[ThreadRow]:
-        """Return threads whose latest reply stands before a position, the most recent first."""
-        sql = "SELECT root, latest, replies FROM threads WHERE room = ? AND latest < ? ORDER BY latest DESC LIMIT ?"
-        return [ThreadRow._make(row) for row in self._database.rows(sql, (room, before, limit))]
 
 
 def _memberships(rows: Iterable[Row]) -> list[MembershipRow]:

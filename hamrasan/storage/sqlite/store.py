@@ -14,6 +14,7 @@ from hamrasan.storage.sqlite.database import Database, connect, migrate, missing
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, nobody_counts
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
+from hamrasan.storage.sqlite.relations import SqliteRelations
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.tokens import SqliteTokens
@@ -63,6 +64,7 @@ class Store:
     events: SqliteEvents
     state: SqliteState
     rooms: SqliteRooms
+    relations: SqliteRelations
     accounts: SqliteAccounts
     tokens: SqliteTokens
     devices: SqliteDevices
@@ -143,6 +145,7 @@ def _assemble(journal: ClosableJournal, database: Database, lock: IO[bytes] | No
         events=SqliteEvents(database),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
+        relations=SqliteRelations(database),
         accounts=SqliteAccounts(database),
         tokens=SqliteTokens(database),
         devices=SqliteDevices(database),

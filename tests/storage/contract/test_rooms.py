@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hamrasan.storage.ports.journal import Batch, CommitFailed, Position, Write
+from hamrasan.storage.ports.relations import ThreadRow, ThreadSender
 from hamrasan.storage.ports.rooms import (
     ForgetRoom,
     MembershipRow,
@@ -20,8 +21,6 @@ from hamrasan.storage.ports.rooms import (
     StateVersion,
     StoredEvent,
     ThreadActivity,
-    ThreadRow,
-    ThreadSender,
 )
 from hamrasan.storage.sqlite.store import Store
 from tests.stores import Scenario, on_store
@@ -265,7 +264,7 @@ def test_relations_by_kind_and_type_and_place(run: Callable[[Scenario], None]) -
         reaction = await add_child(store, root, "m.annotation", type="m.reaction")
         sticker = await add_child(store, root, "m.thread", type="m.sticker")
         await add_child(store, "$other", "m.thread")
-        relations = store.events.relations
+        relations = store.relations.relations
         assert await relations(root, None, None, 0, FAR, 9, backwards=False) == [reply, reaction, sticker]
         assert await relations(root, None, None, 0, FAR, 9, backwards=True) == [sticker, reaction, reply]
         assert await relations(root, "m.thread", None, 0, FAR, 9, backwards=False) == [reply, sticker]
@@ -285,11 +284,11 @@ def test_redacted_events_relate_to_nothing(run: Callable[[Scenario], None]) -> N
         below = await add_child(store, reply.event_id, "m.annotation")
         await put(store, RedactEvent(b"{}", "$redaction", reply.position))
         for levels in (1, 3):
-            found = await store.events.relations(root, None, None, 0, FAR, 9, backwards=True, levels=levels)
+            found = await store.relations.relations(root, None, None, 0, FAR, 9, backwards=True, levels=levels)
             assert found == [], "nor is anything found through them"
-        found = await store.events.relations(reply.event_id, None, None, 0, FAR, 9, backwards=True)
+        found = await store.relations.relations(reply.event_id, None, None, 0, FAR, 9, backwards=True)
         assert found == [below], "but what relates to them does still"
-        assert await store.events.thread(root) == []
+        assert await store.relations.thread(root) == []
 
     run(scenario)
 
@@ -300,7 +299,7 @@ def test_relations_over_several_levels(run: Callable[[Scenario], None]) -> None:
         for number in range(4):
             chain.append(await add_child(store, chain[-1].event_id, "m.thread" if number else "m.reference"))
         root = chain[0].event_id
-        relations = store.events.relations
+        relations = store.relations.relations
         for levels in (1, 2, 3):
             found = await relations(root, None, None, 0, FAR, 9, backwards=False, levels=levels)
             assert found == chain[1 : 1 + levels]
@@ -318,7 +317,7 @@ def test_an_event_that_is_reached_twice_comes_once(run: Callable[[Scenario], Non
         # Two events that name each other, which a hostile server cannot make, but a broken one might.
         first = await add_child(store, "$second", "m.reference", event_id="$first")
         second = await add_child(store, "$first", "m.reference", event_id="$second")
-        found = await store.events.relations("$first", None, None, 0, FAR, 9, backwards=False, levels=5)
+        found = await store.relations.relations("$first", None, None, 0, FAR, 9, backwards=False, levels=5)
         assert found == [first, second]
 
     run(scenario)
@@ -328,7 +327,7 @@ def test_kinds_of_relations(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: Store) -> None:
         for parent, kind in (("$a", "m.thread"), ("$a", "m.thread"), ("$a", "m.replace"), ("$b", "m.thread")):
             await add_child(store, parent, kind)
-        kinds = store.events.related_kinds
+        kinds = store.relations.related_kinds
         every = ("m.thread", "m.replace", "m.reference")
         assert await kinds(["$a", "$c"], every) == {("$a", "m.thread"), ("$a", "m.replace")}
         assert await kinds(["$a", "$b"], ["m.thread"]) == {("$a", "m.thread"), ("$b", "m.thread")}
@@ -345,7 +344,7 @@ def test_annotations_of_one_sender(run: Callable[[Scenario], None]) -> None:
         await add_child(store, "$b", "m.annotation")
         taken_back = await add_child(store, "$a", "m.annotation")
         await put(store, RedactEvent(b"{}", "$redaction", taken_back.position))
-        assert await store.events.annotations("$a", ALICE) == [mine]
+        assert await store.relations.annotations("$a", ALICE) == [mine]
 
     run(scenario)
 
@@ -357,12 +356,12 @@ def test_who_replied_in_a_thread(run: Callable[[Scenario], None]) -> None:
         last = await add_child(store, "$root", "m.thread")
         await add_child(store, "$root", "m.annotation", sender=CAROL)
         foreign = await add_child(store, "$root", "m.thread", room=OTHER)
-        assert sorted(await store.events.thread("$root")) == [
+        assert sorted(await store.relations.thread("$root")) == [
             ThreadSender(ROOM, ALICE, 2, last.position),
             ThreadSender(ROOM, BOB, 1, bobs.position),
             ThreadSender(OTHER, ALICE, 1, foreign.position),
         ]
-        assert await store.events.thread("$other") == []
+        assert await store.relations.thread("$other") == []
 
     run(scenario)
 
@@ -374,9 +373,9 @@ def test_threads_in_the_order_of_their_latest_reply(run: Callable[[Scenario], No
         third = await add_child(store, "$a", "m.thread")
         await add_child(store, "$c", "m.thread", room=OTHER)
         rows = [ThreadRow("$a", third.position, 2), ThreadRow("$b", second.position, 1)]
-        assert await store.rooms.threads(ROOM, FAR, 9) == rows
-        assert await store.rooms.threads(ROOM, FAR, 1) == rows[:1]
-        assert await store.rooms.threads(ROOM, third.position, 9) == rows[1:]
+        assert await store.relations.threads(ROOM, FAR, 9) == rows
+        assert await store.relations.threads(ROOM, FAR, 1) == rows[:1]
+        assert await store.relations.threads(ROOM, third.position, 9) == rows[1:]
 
     run(scenario)
 
