@@ -19,8 +19,10 @@ export default async function members({ url, name, roomId, speaker, left }) {
   const timeline = room.getLiveTimeline();
   while (await lazy.paginateEventTimeline(timeline, { backwards: true, limit: 10 }));
   const old = timeline.getState(Direction.Backward).getMember(speaker)?.name ?? null;
-  const authors = timeline.getEvents().filter((event) => event.getType() === "m.room.message");
-  const named = authors.every((event) => event.sender?.name && event.sender.name !== event.sender.userId);
+  const byOthers = timeline
+    .getEvents()
+    .filter((event) => event.getType() === "m.room.message" && event.getSender() !== lazy.getUserId());
+  const authors = [...new Set(byOthers.map((event) => event.sender?.name))];
 
   await room.loadMembersIfNeeded();
   await start(eager);
@@ -30,11 +32,10 @@ export default async function members({ url, name, roomId, speaker, left }) {
     summary,
     roomName,
     old,
-    named,
+    authors,
     said: messages(timeline.getEvents()).length,
     lazy: room.getJoinedMembers().map((member) => [member.userId, member.name]).sort(),
     eager: eager.getRoom(roomId).getJoinedMembers().map((member) => [member.userId, member.name]).sort(),
     gone: room.getMember(left)?.membership ?? null,
-    heroes: room.getDefaultRoomName(eager.getUserId()),
   };
 }

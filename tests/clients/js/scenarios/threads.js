@@ -19,6 +19,23 @@ const untilUnread = (client, room, rootId, expected) =>
     [ClientEvent.Sync, RoomEvent.UnreadNotifications],
   );
 
+const untilThread = (client, room, rootId, length) =>
+  until(
+    `${length} replies`,
+    () => {
+      const thread = room.getThread(rootId);
+      return thread?.initialEventsFetched && thread.length === length && thread.events.length === length + 1;
+    },
+    [client, room],
+    [ClientEvent.Sync, ThreadEvent.New, ThreadEvent.Update, ThreadEvent.NewReply, RoomEvent.Timeline],
+  );
+
+/** Open the thread of a message that has no replies yet, as a client does when somebody is about to write the first. */
+const begin = (client, room, rootId) => {
+  room.createThread(rootId, room.findEventById(rootId), [], true);
+  return untilThread(client, room, rootId, 0);
+};
+
 export default async function threads({ url, names, replies }) {
   const all = await Promise.all(names.map((name) => register(url, name)));
   const [one, other] = all;
@@ -26,29 +43,24 @@ export default async function threads({ url, names, replies }) {
   const rooms = await meet(all);
   const { roomId } = rooms[0];
   const roots = [];
-  for (const body of ["first root", "no thread", "second root"]) {
-    roots.push((await one.sendTextMessage(roomId, body)).event_id);
+  for (const [author, body] of [[one, "first root"], [one, "no thread"], [other, "second root"]]) {
+    roots.push((await author.sendTextMessage(roomId, body)).event_id);
   }
   await Promise.all(rooms.map((room, index) => arrives(all[index], room, roots[2])));
   await one.sendReadReceipt(rooms[0].findEventById(roots[2]));
 
+  // The library fetches a thread when it first hears of it, and counts twice what arrives meanwhile: one reply at a time.
   const sent = [];
-  for (const body of replies) {
+  await begin(other, rooms[1], roots[0]);
+  for (const [number, body] of replies.entries()) {
     sent.push((await other.sendTextMessage(roomId, roots[0], body)).event_id);
+    await Promise.all(all.map((client, index) => untilThread(client, rooms[index], roots[0], number + 1)));
   }
-  sent.push((await one.sendTextMessage(roomId, roots[2], "one reply")).event_id);
-  const thread = await until(
-    "the whole thread",
-    () => rooms[0].getThread(roots[0])?.length === replies.length && rooms[0].getThread(roots[0]),
-    [one, rooms[0]],
-    [ClientEvent.Sync, ThreadEvent.New, ThreadEvent.Update, ThreadEvent.NewReply],
-  );
+  await begin(other, rooms[1], roots[2]);
+  sent.push((await other.sendTextMessage(roomId, roots[2], "one reply")).event_id);
+  await untilThread(one, rooms[0], roots[2], 1);
+  const thread = rooms[0].getThread(roots[0]);
   const counted = await untilUnread(one, rooms[0], roots[0], [0, replies.length]);
-  await until("the last reply", () => thread.findEventById(sent[replies.length - 1]), [one, thread], [
-    ClientEvent.Sync,
-    ThreadEvent.Update,
-    RoomEvent.Timeline,
-  ]);
   await one.sendReadReceipt(thread.findEventById(sent[replies.length - 1]));
   const read = await untilUnread(one, rooms[0], roots[0], [0, 0]);
 
