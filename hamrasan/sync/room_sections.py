@@ -160,11 +160,16 @@ class RoomSections:
         own: MembershipRow,
         data: Sequence[AccountDataRow],
     ) -> bytes:
-        """Return the object under `rooms.leave`: what happened up to the user's leaving, as far as they may see it."""
+        """Return the object under `rooms.leave`: what happened up to the user's leaving, as far as they may see it.
+
+        Their own leaving is always in it, also if they never were inside: else their devices would show an invite that
+        was turned down for ever.
+        """
         upto = own.position
         fresh = request.since is None or request.full_state
         floor = 0 if request.since is None else request.after
         timeline = await self._timeline(request, room, floor, upto, check_history=True)
+        await self._end_with(request, room, timeline, own)
         visible = await self._was_inside(room, own)
         state: list[TimelineEvent] = []
         if visible:
@@ -254,6 +259,20 @@ class RoomSections:
         if limited:
             start = found[limit].stored.position if len(found) > limit else end
         return _Timeline(found[:limit][::-1], limited, start)
+
+    async def _end_with(
+        self, request: SyncRequest, room: Room, timeline: _Timeline, own: MembershipRow
+    ) -> None:
+        """Add the user's own membership to a timeline that ends there, unless it is in it or the client wants none."""
+        if timeline.events and timeline.events[-1].stored.position == own.position:
+            return
+        wanted = request.filter.room.timeline
+        if wanted.matches_nothing:
+            return
+        for stored in await self._events.by_ids([own.event_id]):
+            event = TimelineEvent(stored)
+            if is_wanted(event, wanted, room.id, frozenset()):
+                timeline.events.append(event)
 
     async def _page(
         self, room: Room, floor: Position, upto: Position, limit: int
