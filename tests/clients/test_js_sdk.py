@@ -189,3 +189,26 @@ def test_clients_recover_when_the_server_dies_and_comes_back(tmp_path: Path) -> 
     assert len(report["sent"]) == 6
     for heard in report["heard"]:
         assert [message["id"] for message in heard] == report["sent"]
+
+
+def test_rooms_are_named_listed_guarded_and_upgraded(client_server: ServerProcess) -> None:
+    alias = "#میدان:hamrasan.test"
+    names = ["js-owner", "js-moderator", "js-guest"]
+    report = run_scenario(
+        "rooms", url=client_server.url, names=names, alias=alias, oldVersion="11", newVersion="12"
+    )
+    users = report["users"]
+    assert report["topic"] == "گفتگو"
+    assert {"m.room.create", "m.room.member", "m.room.power_levels"} <= set(report["stateTypes"])
+    assert report["members"] == sorted(users[:2])
+    assert report["refusedLevel"] == {"status": 403, "errcode": "M_FORBIDDEN"}
+    assert report["resolved"]
+    assert report["aliases"] == [alias]
+    assert report["listed"] == [[True, "میدان شهر", 2]]
+    assert report["unresolved"] == {"status": 404, "errcode": "M_NOT_FOUND"}
+    assert report["banned"] == {"status": 403, "errcode": "M_FORBIDDEN"}
+    assert report["guestKnows"]
+    assert report["around"] == [str(number) for number in range(2, 10)]
+    assert report["byTime"]
+    upgraded = {"version": "12", "before": True, "after": True, "name": "میدان شهر", "history": 2}
+    assert report["upgraded"] == upgraded
