@@ -106,10 +106,18 @@ class Decision:
         try:
             if self._start != self._journal.next_position:
                 raise RuntimeError("something was submitted while a decision was being made")
-            return self._journal.submit(self._complete())
+            submitted = self._journal.submit(self._complete())
         except BaseException:
             self.undo()
             raise
+        self._settle()
+        return submitted
+
+    def _settle(self) -> None:
+        """Give up the steps of undoing: they refer to this decision, and only the garbage collector would free it."""
+        self._undo.clear()
+        if self._after is not None:
+            self._after._settle()
 
     def _complete(self) -> Batch:
         """Return the batch with everything that belongs to it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from contextlib import AsyncExitStack
 
 from hamrasan.accounts.passwords import COST, PasswordCost
@@ -26,6 +27,9 @@ from hamrasan.storage.sqlite.store import Store, open_store
 
 TASKS_GRACE_S = 1.0
 """How long background tasks may take to end."""
+SWITCH_INTERVAL_S = 0.001
+"""How long the loop may keep the interpreter from the journal's thread: a fifth of Python's default, since every commit
+waits for it some times; measured as 10 % more sends and a shorter wait for each."""
 COLLECTOR_THRESHOLDS = (50_000, 20, 1_000)
 """Garbage collection: young objects often enough, full collections (which stop the world) almost never."""
 ANYWHERE = ("0.0.0.0", "::")
@@ -134,6 +138,7 @@ async def start_server(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     return RunningServer(store, services, identity, edge, metrics_edge, tasks, limiter)
 
 
