@@ -192,7 +192,12 @@ class ServerProcess:
         a full disk, which the specification does not list.
         """
         self._names += 1
-        wish = {"username": f"{name}-{self._names}", "password": PASSWORD, "auth": {"type": "m.login.dummy"}}
+        wish = {
+            "username": f"{name}-{self._names}",
+            "password": PASSWORD,
+            "auth": {"type": "m.login.dummy"},
+            "initial_device_display_name": "test",
+        }
         with self.anonymous() as http:
             session: Any = answered(http.post("/_matrix/client/v3/register", json=wish))
         person = Person(self.url, session["user_id"], session["device_id"], session["access_token"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -14,9 +15,9 @@ from tests.running import PASSWORD
 WAIT_MS = 20_000
 """Longest wait for a piece of news; on a server that works it comes at once."""
 CONFIG = nio.AsyncClientConfig(encryption_enabled=False, max_timeouts=3, request_timeout=30)
-_ROUNDS = 50
 
 T = TypeVar("T")
+Story = Callable[["NioPerson", "NioPerson"], Awaitable[None]]
 
 
 class NioPerson:
@@ -35,12 +36,12 @@ class NioPerson:
 
     async def sync_until(self, found: Callable[[nio.SyncResponse], T | None]) -> T:
         """Sync until `found` returns something for one of the answers, and return that."""
-        for _ in range(_ROUNDS):
-            answer = succeeded(await self.client.sync(timeout=WAIT_MS), nio.SyncResponse)
-            result = found(answer)
-            if result is not None:
-                return result
-        raise AssertionError("the news did not come")
+        async with asyncio.timeout(WAIT_MS / 1000):
+            while True:
+                answer = succeeded(await self.client.sync(timeout=WAIT_MS), nio.SyncResponse)
+                result = found(answer)
+                if result is not None:
+                    return result
 
     async def send(self, room_id: str, body: str, **content: Any) -> str:
         """Send a text message and return its event's id."""
@@ -96,3 +97,28 @@ def texts_in(events: list[Any]) -> Iterator[tuple[str, str]]:
     for event in events:
         if isinstance(event, nio.RoomMessageText):
             yield event.event_id, event.body
+
+
+def between_two(server: ServerProcess, story: Story) -> None:
+    """Let two new people live through `story`."""
+
+    async def live() -> None:
+        async with registered(server, "nio-a") as one, registered(server, "nio-b") as other:
+            await story(one, other)
+
+    asyncio.run(live())
+
+
+async def meet(one: NioPerson, other: NioPerson, **wish: Any) -> str:
+    """Return a room that `one` created and both are in; both have synced."""
+    room_id = await one.create_room(preset=nio.RoomPreset.private_chat, invite=[other.user_id], **wish)
+    await other.join(room_id)
+    await one.sync_until(lambda _: other.user_id in members(one, room_id) or None)
+    await other.sync_until(lambda _: one.user_id in members(other, room_id) or None)
+    return room_id
+
+
+def members(person: NioPerson, room_id: str) -> set[str]:
+    """Return who is in the room, as the library has understood it."""
+    room = person.client.rooms.get(room_id)
+    return set() if room is None else set(room.users) - set(room.invited_users)

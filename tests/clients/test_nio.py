@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -13,37 +12,20 @@ import pytest
 from nio.api import RelationshipType
 
 from tests.clients.conftest import LongRoom
-from tests.clients.nio_person import NioPerson, events_in, log_in, registered, succeeded, texts_in
+from tests.clients.nio_person import (
+    NioPerson,
+    between_two,
+    events_in,
+    log_in,
+    meet,
+    members,
+    registered,
+    succeeded,
+    texts_in,
+)
 from tests.clients.texts import CONVERSATION, NAMES, TOPIC
 from tests.processes import ServerProcess, server_process
 from tests.running import PASSWORD
-
-Story = Callable[[NioPerson, NioPerson], Awaitable[None]]
-
-
-def between_two(server: ServerProcess, story: Story) -> None:
-    """Let two new people live through `story`."""
-
-    async def live() -> None:
-        async with registered(server, "nio-a") as one, registered(server, "nio-b") as other:
-            await story(one, other)
-
-    asyncio.run(live())
-
-
-async def meet(one: NioPerson, other: NioPerson, **wish: Any) -> str:
-    """Return a room that `one` created and both are in; both have synced."""
-    room_id = await one.create_room(preset=nio.RoomPreset.private_chat, invite=[other.user_id], **wish)
-    await other.join(room_id)
-    await one.sync_until(lambda _: other.user_id in _members(one, room_id) or None)
-    await other.sync_until(lambda _: one.user_id in _members(other, room_id) or None)
-    return room_id
-
-
-def _members(person: NioPerson, room_id: str) -> set[str]:
-    """Return who is in the room, as the library has understood it."""
-    room = person.client.rooms.get(room_id)
-    return set() if room is None else set(room.users) - set(room.invited_users)
 
 
 def test_somebody_registers_with_the_library_logs_in_twice_and_logs_out(client_server: ServerProcess) -> None:
@@ -95,7 +77,7 @@ def test_two_people_converse_and_every_byte_arrives(client_server: ServerProcess
         for person in (one, other):
             room = person.client.rooms[room_id]
             assert (room.name, room.topic, room.room_version) == (NAMES[0], TOPIC, version)
-            assert _members(person, room_id) == {one.user_id, other.user_id}
+            assert members(person, room_id) == {one.user_id, other.user_id}
 
     between_two(client_server, story)
 
