@@ -26,6 +26,8 @@ MAX_TEXT_LENGTH = 1024
 
 _CONDITIONAL = ("override", "underride")
 _NAMED = ("room", "sender")
+_CONDITION_TEXTS = frozenset({"key", "pattern", "is"})
+"""Members that are strings, also where the kind has no use for them (`PushCondition`)."""
 _HISTORICAL_ACTIONS = ("dont_notify", "coalesce")
 """Accepted from old clients, and left out ("Historical Actions")."""
 
@@ -208,7 +210,7 @@ def _parse_conditions(conditions: Any) -> list[dict[str, Any]]:
             raise bad_json("A condition must be an object.")
         kind = _check_text(condition.get("kind"), "kind")
         for name, value in condition.items():
-            if isinstance(value, str):
+            if isinstance(value, str) or name in _CONDITION_TEXTS:
                 _check_text(value, name)
             elif isinstance(value, (dict, list)):
                 raise bad_json(f"'{name}' of a condition must be a plain value.")

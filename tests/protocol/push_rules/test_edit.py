@@ -142,6 +142,7 @@ class TestPut:
                 "M_BAD_JSON",
             ),
             ("override", {"actions": [], "conditions": [{"kind": "org.example", "x": {}}]}, "M_BAD_JSON"),
+            ("override", {"actions": [], "conditions": [{"kind": "org.example", "key": None}]}, "M_BAD_JSON"),
             ("override", {"actions": [], "conditions": [MATCH] * (MAX_CONDITIONS + 1)}, "M_BAD_JSON"),
         ],
     )
