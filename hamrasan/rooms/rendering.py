@@ -90,12 +90,7 @@ class Renderer:
                 now - stored.origin_server_ts,
                 json_string(_at(memberships, stored.position)),
             )
-            if (
-                stored.txn_id is not None
-                and stored.txn_device == reader.device_id
-                and stored.sender == reader.user_id
-            ):
-                unsigned += b',"transaction_id":' + orjson.dumps(stored.txn_id)
+            unsigned += _transaction_id(stored, reader)
             extra = extras.get(stored.event_id)
             if extra is not None:
                 unsigned += extra
@@ -114,11 +109,13 @@ class Renderer:
         )
 
     @staticmethod
-    def plain(event: TimelineEvent, now_ms: int) -> bytes:
+    def plain(event: TimelineEvent, now_ms: int, reader: Reader) -> bytes:
         """Return the client form of a plain event, without `room_id`, for somebody who was in the room at it."""
-        return b'%b,"unsigned":{"age":%d,"membership":"join"}}' % (
+        stored = event.stored
+        return b'%b,"unsigned":{"age":%d,"membership":"join"%b}}' % (
             event.body,
-            now_ms - event.stored.origin_server_ts,
+            now_ms - stored.origin_server_ts,
+            _transaction_id(stored, reader),
         )
 
     async def render_one(self, room: Room, event: TimelineEvent, reader: Reader) -> bytes:
@@ -265,3 +262,10 @@ def _at(timeline: Iterable[tuple[Position, str]], position: Position) -> str:
             break
         current = membership
     return current
+
+
+def _transaction_id(stored: StoredEvent, reader: Reader) -> bytes:
+    """Return the member of `unsigned` by which the sending device recognises its own event."""
+    if stored.txn_id is None or stored.txn_device != reader.device_id or stored.sender != reader.user_id:
+        return b""
+    return b',"transaction_id":' + orjson.dumps(stored.txn_id)

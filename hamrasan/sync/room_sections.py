@@ -209,7 +209,7 @@ class RoomSections:
                 member = room.members.get(sender)
                 if member is None or sent.get((room.id, sender)) != member.event_id:
                     return None
-        chunk = self._chunks.chunk(room, events, request.reader.device_id)
+        chunk = self._chunks.chunk(room, events, request.reader)
         if chunk is None:
             return None
         return b"{%b,%b,%b}" % (

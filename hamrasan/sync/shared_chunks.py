@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from hamrasan.rooms.rendering import Renderer
+from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.rooms.tokens import page_token
@@ -29,24 +29,32 @@ class SharedChunks:
         self._clock = clock
         self._chunks: OrderedDict[str, tuple[Position, Position, int, bytes]] = OrderedDict()
 
-    def chunk(self, room: Room, events: Sequence[TimelineEvent], device_id: str) -> bytes | None:
-        """Return `"timeline":{...}` for `events`, None if they are not the same for every member.
+    def chunk(self, room: Room, events: Sequence[TimelineEvent], reader: Reader) -> bytes | None:
+        """Return `"timeline":{...}` for `events`, None if some of them need more than memory knows.
 
         The reader must have been in the room at all of them, and `events` must hold everything since their token.
         """
-        first, last = events[0].stored.position, events[-1].stored.position
+        sent_by_reader = False
         for event in events:
-            if event.stored.txn_device == device_id or not self._renderer.is_plain(room, event):
+            if not self._renderer.is_plain(room, event):
                 return None
+            sent_by_reader = sent_by_reader or event.stored.txn_device == reader.device_id
         now = self._clock.now_ms()
+        if sent_by_reader:
+            return _write(events, [self._renderer.plain(event, now, reader) for event in events])
+        first, last = events[0].stored.position, events[-1].stored.position
         known = self._chunks.get(room.id)
         if known is not None and known[0] == first and known[1] == last and now - known[2] <= MAX_AGE_MS:
             return known[3]
-        chunk = b'"timeline":{"events":[%b],"limited":false,"prev_batch":"%b"}' % (
-            b",".join([self._renderer.plain(event, now) for event in events]),
-            page_token(first - 1).encode(),
-        )
+        chunk = _write(events, [self._renderer.plain(event, now, reader) for event in events])
         self._chunks[room.id] = (first, last, now, chunk)
         if len(self._chunks) > MAX_CHUNKS:
             self._chunks.popitem(last=False)
         return chunk
+
+
+def _write(events: Sequence[TimelineEvent], rendered: Sequence[bytes]) -> bytes:
+    return b'"timeline":{"events":[%b],"limited":false,"prev_batch":"%b"}' % (
+        b",".join(rendered),
+        page_token(events[0].stored.position - 1).encode(),
+    )
