@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
+from typing import NamedTuple
 
-from hamrasan.accounts.presence import ONLINE, STATES, check_state
+from hamrasan.accounts.presence import ONLINE, STATES
 from hamrasan.http.eager import Finished, start
 from hamrasan.http.errors import response_to
+from hamrasan.http.query import Query
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, Connection, Parked, Response, json_bytes
 from hamrasan.http.route import Auth, RateClass, Route
@@ -18,33 +21,58 @@ from hamrasan.sync.room_sections import SyncRequest
 
 MAX_TIMEOUT_MS = 120_000
 """Longest wait: proxies on the way cut silent connections after about that."""
+_RECENT_QUERIES = 1_024
+"""Queries kept parsed: those who were woken together come back with the same one."""
+
+
+class _Parameters(NamedTuple):
+    """The query of a request."""
+
+    since: SyncToken | None
+    timeout_ms: int
+    presence: str
+    filter: str | None
+    full_state: bool
+    state_after: bool
+
+
+@lru_cache(_RECENT_QUERIES)
+def _parse(query_string: str) -> _Parameters:
+    query = Query(query_string)
+    since = query.one("since")
+    return _Parameters(
+        since=None if not since else parse_sync_token(since),
+        timeout_ms=query.integer("timeout", 0, 0, MAX_TIMEOUT_MS),
+        presence=query.choice("set_presence", STATES, ONLINE),
+        filter=query.one("filter"),
+        full_state=query.boolean("full_state", False),
+        state_after=query.boolean("use_state_after", False),
+    )
 
 
 async def sync(request: Request, services: Services) -> Answer:
     """Return what changed since the client's token, waiting for it up to the client's timeout."""
-    requester, query = request.requester, request.query
-    timeout_ms = query.integer("timeout", 0, 0, MAX_TIMEOUT_MS)
-    presence = query.choice("set_presence", STATES, ONLINE)
-    since = query.one("since")
-    token = None if not since else services.sync.current_token(parse_sync_token(since))
+    requester, asked = request.requester, _parse(request.query_string)
+    user_id, device_id = requester.user_id, requester.device_id
+    token = None if asked.since is None else services.sync.current_token(asked.since)
     wanted = SyncRequest(
-        reader=Reader(requester.user_id, requester.device_id),
+        reader=Reader(user_id, device_id),
         since=token,
-        filter=await services.filters.resolve(requester.user_id, query.one("filter")),
-        full_state=query.boolean("full_state", False),
-        state_after=query.boolean("use_state_after", False),
+        filter=await services.filters.resolve(user_id, asked.filter),
+        full_state=asked.full_state,
+        state_after=asked.state_after,
     )
-    services.presence.synced(requester.user_id, requester.device_id, check_state(presence), timeout_ms)
-    stream = services.notifier.active(requester.user_id) or await services.notifier.stream(requester.user_id)
+    services.presence.synced(user_id, device_id, asked.presence, asked.timeout_ms)
+    stream = services.notifier.active(user_id) or await services.notifier.stream(user_id)
     seen = services.sync.token()
     if services.sync.concerns(wanted, stream):
         body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
         if body is not None:
             return json_bytes(body)
     assert token is not None, "without a token there is always an answer"
-    if not timeout_ms:
+    if not asked.timeout_ms:
         return json_bytes(services.sync.nothing_new(token))
-    return ParkedSync(services, wanted, stream, seen, timeout_ms / 1000)
+    return ParkedSync(services, wanted, stream, seen, asked.timeout_ms / 1000)
 
 
 class ParkedSync(Parked):
