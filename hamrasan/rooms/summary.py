@@ -23,6 +23,10 @@ _TYPES = (
 SUMMARY_KEYS: tuple[StateKey, ...] = tuple((event_type, "") for event_type in _TYPES)
 """The state that a summary is made of."""
 
+ALIAS_SIGIL = "#"
+MEDIA_SCHEME = "mxc://"
+"""An avatar with another address is none: clients would fetch it from wherever whoever has set it likes."""
+
 ContentOf = Callable[[str], Mapping[str, Any]]
 """From an event type to the content of the state event under the empty state key, empty if there is none."""
 
@@ -68,8 +72,8 @@ def summarize(row: RoomRow, joined: int, content: ContentOf) -> RoomSummary:
         num_joined_members=joined,
         name=_text(content("m.room.name"), "name"),
         topic=plain_topic(content("m.room.topic")),
-        canonical_alias=_text(content("m.room.canonical_alias"), "alias"),
-        avatar_url=_text(content("m.room.avatar"), "url"),
+        canonical_alias=_text(content("m.room.canonical_alias"), "alias", ALIAS_SIGIL),
+        avatar_url=_text(content("m.room.avatar"), "url", MEDIA_SCHEME),
         join_rule=_text(content("m.room.join_rules"), "join_rule") or "invite",
         room_type=_text(content("m.room.create"), "type"),
         world_readable=parse_visibility(content("m.room.history_visibility")) == WORLD_READABLE,
@@ -89,6 +93,7 @@ def plain_topic(content: Mapping[str, Any]) -> str | None:
     return _text(content, "topic")
 
 
-def _text(content: Mapping[str, Any], key: str) -> str | None:
+def _text(content: Mapping[str, Any], key: str, start: str = "") -> str | None:
+    """Return a text of a state event that may hold anything, None if it is none, or does not begin as it must."""
     value = content.get(key)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and value.startswith(start) else None

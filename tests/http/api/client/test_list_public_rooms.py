@@ -87,6 +87,13 @@ def test_the_topic_is_the_plain_text_of_the_newer_form(alice: Person) -> None:
     assert alice.get("/publicRooms")["chunk"][0]["topic"] == "old"
 
 
+def test_an_avatar_that_is_no_media_of_matrix_is_left_out(alice: Person) -> None:
+    room_id = alice.create_room(visibility="public")
+    for url, shown in (("mxc://x.test/roof", True), ("https://x.test/roof", False), ("", False)):
+        set_state(alice, room_id, "m.room.avatar", {"url": url})
+        assert ("avatar_url" in alice.get("/publicRooms")["chunk"][0]) is shown, url
+
+
 def test_who_may_list_a_room(fresh_server: Running, alice: Person, bob: Person) -> None:
     room_id = alice.create_room(preset="public_chat", name="Roof")
     admin = fresh_server.register("admin")
