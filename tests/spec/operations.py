@@ -61,6 +61,9 @@ def _validator(operation_id: str, status: str) -> Draft202012Validator | None:
     schema = OPERATIONS[operation_id].responses.get(status)
     if schema is None:
         return None
+    if "oneOf" in schema:
+        # Where a general form and a special one are alternatives, what has the special form has both.
+        schema = {"anyOf": schema["oneOf"], **{key: part for key, part in schema.items() if key != "oneOf"}}
     return Draft202012Validator({"$defs": DEFINITIONS, "allOf": [schema]})
 
 
