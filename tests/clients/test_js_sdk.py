@@ -207,7 +207,6 @@ def test_rooms_are_named_listed_guarded_and_upgraded(client_server: ServerProces
     assert report["listed"] == [[True, "میدان شهر", 2]]
     assert report["unresolved"] == {"status": 404, "errcode": "M_NOT_FOUND"}
     assert report["banned"] == {"status": 403, "errcode": "M_FORBIDDEN"}
-    assert report["guestKnows"]
     assert report["around"] == [str(number) for number in range(2, 10)]
     assert report["byTime"]
     upgraded = {"version": "12", "before": True, "after": True, "name": "میدان شهر", "history": 2}

@@ -46,11 +46,16 @@ export async function ask(name, details = {}) {
   return read();
 }
 
-/** Resolve once `found` returns something truthy; it is called now and whenever one of `emitters` emits one of `events`. */
+// The library does not announce everything that it changes.
+const LOOK_MS = 100;
+
+/** Resolve once `found` returns something truthy; it is called now, whenever one of `emitters` emits one of `events`,
+ * and now and then. */
 export function until(what, found, emitters, events) {
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);
+      clearInterval(looking);
       emitters.forEach((emitter) => events.forEach((event) => emitter.off(event, look)));
     };
     const look = () => {
@@ -65,6 +70,7 @@ export function until(what, found, emitters, events) {
         reject(error);
       }
     };
+    const looking = setInterval(look, LOOK_MS);
     const timer = setTimeout(() => {
       stop();
       reject(new Error(`waited in vain: ${what}`));

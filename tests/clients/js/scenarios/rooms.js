@@ -40,6 +40,12 @@ async function addresses(one, other, room, { alias }, report) {
 
 async function door(one, other, guest, room, report) {
   const { roomId } = room;
+  const guestIs = (wanted) =>
+    untilSynced(guest, `the guest knows: ${wanted}`, () => guest.getRoom(roomId)?.getMyMembership() === wanted);
+  await one.invite(roomId, guest.getUserId());
+  await guestIs("invite");
+  await guest.leave(roomId);
+  await guestIs("leave");
   await one.sendStateEvent(roomId, "m.room.join_rules", { join_rule: "knock" }, "");
   await guest.knockRoom(roomId, { reason: "در بزنم؟" });
   await untilState(one, room, "the knock", () => membership(room, guest) === "knock");
@@ -51,8 +57,7 @@ async function door(one, other, guest, room, report) {
   await one.ban(roomId, guest.getUserId(), "جدی");
   await untilState(one, room, "the ban", () => membership(room, guest) === "ban");
   report.banned = await refusal(guest.joinRoom(roomId));
-  const mine = await untilSynced(guest, "the guest knows", () => guest.getRoom(roomId)?.getMyMembership() === "ban");
-  report.guestKnows = mine;
+  await guestIs("ban");
   await one.unban(roomId, guest.getUserId());
   await guest.forget(roomId);
 }
