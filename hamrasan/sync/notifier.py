@@ -331,9 +331,11 @@ class Notifier:
             self._drain()
 
     def _drain(self) -> None:
-        for _ in range(min(WAKES_PER_TICK, len(self._ready))):
-            self._ready.popleft().wake()
-        if self._ready:
-            asyncio.get_running_loop().call_soon(self._drain)
-        else:
-            self._draining = False
+        try:
+            for _ in range(min(WAKES_PER_TICK, len(self._ready))):
+                self._ready.popleft().wake()
+        finally:  # whatever is wrong with one waiter, the others are woken
+            if self._ready:
+                asyncio.get_running_loop().call_soon(self._drain)
+            else:
+                self._draining = False

@@ -7,7 +7,7 @@ from functools import partial
 
 from tests.sync.world import World, in_world
 
-ALICE = "@alice:example.org"
+ALICE, BOB = "@alice:example.org", "@bob:example.org"
 
 
 class NotedWaiter:
@@ -40,5 +40,34 @@ def test_those_who_send_are_answered_before_anybody_is_woken() -> None:
             sending.add_done_callback(partial(_answered, notes))
             await asyncio.wait_for(asyncio.gather(sending, waiter.woken.wait()), 20)
             assert notes == ["answered $", "woken"]
+
+    in_world(scenario)
+
+
+class BrokenWaiter:
+    """A parked request whose answer cannot be composed."""
+
+    def wake(self) -> None:
+        raise RuntimeError("broken")
+
+
+def test_a_waiter_that_fails_holds_up_nobody_then_or_later() -> None:
+    async def scenario(world: World) -> None:
+        failures: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: failures.append(context["exception"])
+        )
+        notifier = world.services.notifier
+        room_id = await world.room(ALICE)
+        await world.member(room_id, BOB, "join")
+        streams = [await notifier.stream(user_id) for user_id in (ALICE, BOB)]
+        for _ in range(3):
+            waiter = NotedWaiter([])
+            notifier.park(streams[0], BrokenWaiter())
+            notifier.park(streams[1], BrokenWaiter())
+            notifier.park(streams[1], waiter)
+            await world.say(room_id, ALICE)
+            await asyncio.wait_for(waiter.woken.wait(), 20)
+        assert len(failures) == 6
 
     in_world(scenario)

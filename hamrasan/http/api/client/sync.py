@@ -104,12 +104,18 @@ class ParkedSync(Parked):
 
     def wake(self) -> None:
         """Compose the answer; usually without waiting, else in a task."""
-        body = self._services.sync.quick(self._request, self._stream)
-        if body is not None:
-            self._answer(body)
+        if self._connection is None:
             return
-        self._seen = self._services.sync.token()
-        step = start(self._services.sync.compose(self._request, self._stream), self._services.loop)
+        try:
+            body = self._services.sync.quick(self._request, self._stream)
+            if body is not None:
+                self._answer(body)
+                return
+            self._seen = self._services.sync.token()
+            step = start(self._services.sync.compose(self._request, self._stream), self._services.loop)
+        except Exception as error:
+            self._fail(error)
+            return
         if isinstance(step, Finished):
             self._answer(step.value)
         else:
@@ -119,9 +125,14 @@ class ParkedSync(Parked):
         if task.cancelled() or self._connection is None:
             return
         if (error := task.exception()) is not None:
-            self._connection.respond(response_to(error, "sync"))
+            self._fail(error)
             return
         self._answer(task.result())
+
+    def _fail(self, error: BaseException) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.respond(response_to(error, "sync"))
 
     def _answer(self, body: bytes | None) -> None:
         if self._connection is None:
