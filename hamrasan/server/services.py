@@ -157,11 +157,13 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
 def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices) -> SyncServices:
     presence, typing = personal.presence, rooms.typing
     notifier = Notifier(store.journal, store.rooms, store.events, store.receipts, typing, ground.clock)
-    presence.on_change(lambda state: notifier.presence_changed(state.user_id))
+    presence.on_change(lambda state: notifier.presence_changed(state.user_id, state.serial))
+    account_data = AccountDataView(store.account_data)
     sections = RoomSections(
         store.events,
         store.state,
         store.receipts,
+        account_data,
         rooms.renderer,
         rooms.history,
         typing,
@@ -175,7 +177,7 @@ def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: Ro
         rooms.registry,
         sections,
         store.events,
-        AccountDataView(store.account_data),
+        account_data,
         typing,
         presence,
         personal.ignored,

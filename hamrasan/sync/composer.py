@@ -6,13 +6,13 @@ Everything a waiting client usually gets is in memory, so composing usually ends
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import orjson
 
 from hamrasan.accounts.presence import Presence
 from hamrasan.rooms.registry import RoomRegistry
-from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string
 from hamrasan.rooms.tokens import SyncToken
 from hamrasan.rooms.typing import Typing
@@ -21,8 +21,9 @@ from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
-from hamrasan.sync.notifier import Notifier, UserStream
-from hamrasan.sync.room_sections import RoomSections, SyncRequest
+from hamrasan.sync.notifier import Notifier, RoomActivity, UserStream
+from hamrasan.sync.request import SyncRequest
+from hamrasan.sync.room_sections import RoomSections
 from hamrasan.sync.unread import IgnoredBy
 
 STRIPPED_STATE = (
@@ -37,8 +38,20 @@ STRIPPED_STATE = (
 """What somebody who is invited or knocks may know of a room (client-server API, "Stripped state")."""
 MAX_PRESENCE = 500
 """Users whose presence is in one answer; the others' follows when it changes next."""
+MAX_ROOMS_SEEN = 100
+"""Rooms in which somebody is looked for who set their presence without having asked for `/sync` lately."""
+MAX_PRESENCE_SEEN = 2_000
+"""Latest changes of anybody's presence that are looked at for one answer (about a millisecond)."""
 _DEVICE_PARTS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
 """No device has uploaded keys: there is no end-to-end encryption here yet; clients learn it by counts of none."""
+
+
+class _ChangedRooms(NamedTuple):
+    """Rooms that an answer may be about."""
+
+    joined: list[tuple[RoomActivity, MembershipRow]]
+    others: list[MembershipRow]
+    """The user's memberships of rooms that they are not in."""
 
 
 class SyncComposer:
@@ -75,8 +88,15 @@ class SyncComposer:
         return SyncToken(self._notifier.durable, self._typing.serial, self._presence.serial, self._epoch)
 
     def current_token(self, token: SyncToken) -> SyncToken:
-        """Return a client's token with serials of this run of the server: those of another one mean nothing."""
-        return token if token.epoch == self._epoch else SyncToken(token.position, 0, 0, self._epoch)
+        """Return a client's token as it is to be read now.
+
+        Serials of another run of the server mean nothing. A position that is still to come was given before the data
+        folder was set back to an older copy: the client goes on from where the server stands, or it would miss what
+        happens until that position is reached.
+        """
+        if token.epoch == self._epoch:
+            return token
+        return SyncToken(min(token.position, self._notifier.durable), 0, 0, self._epoch)
 
     def quick(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the answer if it holds nothing but new messages that are in memory; None leaves it to `compose`.
@@ -84,7 +104,7 @@ class SyncComposer:
         This is what nearly every wake-up of a waiting client is about, so it goes without a coroutine.
         """
         after, typing = request.after, request.typing
-        if not request.is_plain or stream.latest > after or self._presence.serial > request.presence:
+        if not request.is_plain or stream.latest > after or stream.presence > request.presence:
             return None
         written = []
         upto = self._notifier.durable
@@ -97,15 +117,18 @@ class SyncComposer:
                 written.append(b"%b:%b" % (json_string(room_id), section))
         if not written:
             return None
-        return self._body(self.token(), [b'"rooms":{"join":{%b}}' % b",".join(written)])
+        # Presence of those in large rooms only is left to an answer that has something else to tell.
+        now = self.token()._replace(presence=request.presence)
+        return self._body(now, [b'"rooms":{"join":{%b}}' % b",".join(written)])
 
     async def compose(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the body of the answer, None if nothing has changed for this client."""
         if not self.concerns(request, stream):
             return None
         now = self.token()
+        changed = self._changed_rooms(request, stream)
         parts: list[bytes] = []
-        rooms = await self._rooms(request, stream, now.position)
+        rooms = await self._rooms(request, stream, changed, now.position)
         if rooms:
             parts.append(b'"rooms":{%b}' % b",".join(rooms))
         account_data = await self._global_account_data(request, stream, now.position)
@@ -114,16 +137,16 @@ class SyncComposer:
         presence = self._presence_events(request, stream)
         if presence:
             parts.append(b'"presence":{"events":[%b]}' % b",".join(presence))
-        if not parts and request.since is not None and not request.full_state:
+        if not parts and not request.wants_everything:
             return None
         return self._body(now, parts)
 
     def concerns(self, request: SyncRequest, stream: UserStream) -> bool:
         """Return whether there may be something to tell the client: a look at some integers per room."""
         after, typing = request.after, request.typing
-        if request.since is None or request.full_state:
+        if request.wants_everything:
             return True
-        if stream.latest > after or self._presence.serial > request.presence:
+        if stream.latest > after or stream.presence > request.presence:
             return True
         for room in stream.joined.values():  # noqa: SIM110 - a generator would cost more than the look
             if room.latest > after or room.typing > typing:
@@ -141,36 +164,62 @@ class SyncComposer:
 
     # Rooms.
 
-    async def _rooms(self, request: SyncRequest, stream: UserStream, upto: Position) -> list[bytes]:
+    def _changed_rooms(self, request: SyncRequest, stream: UserStream) -> _ChangedRooms:
+        """Return the rooms that the answer may be about, with the user's memberships as they are now.
+
+        Taken down at once: while the answer is written, the user may go elsewhere, which the next answer tells.
+        """
+        after, typing, everything = request.after, request.typing, request.wants_everything
+        chosen = request.filter.room
+        joined = [
+            (activity, stream.memberships[room_id])
+            for room_id, activity in stream.joined.items()
+            if everything or activity.latest > after or activity.typing > typing
+        ]
+        others: list[MembershipRow] = []
+        if everything or stream.latest > after:
+            others = [
+                row
+                for row in stream.memberships.values()
+                if row.membership != "join" and (everything or chosen.include_leave or row.position > after)
+            ]
+        if not chosen.matches_every_room:
+            joined = [(activity, row) for activity, row in joined if chosen.matches_room(row.room_id)]
+            others = [row for row in others if chosen.matches_room(row.room_id)]
+        return _ChangedRooms(joined, others)
+
+    async def _rooms(
+        self, request: SyncRequest, stream: UserStream, changed: _ChangedRooms, upto: Position
+    ) -> list[bytes]:
         data = await self._room_account_data(request, stream, upto)
-        join = await self._joined_rooms(request, stream, data, upto)
+        join = await self._joined_rooms(request, stream, changed, data, upto)
         parts = [b'"join":{%b}' % b",".join(join)] if join else []
-        if stream.latest > request.after or request.full_state:
-            parts += await self._other_rooms(request, stream, data, upto)
+        if changed.others:
+            parts += await self._other_rooms(request, stream, changed.others, data)
         return parts
 
     async def _joined_rooms(
         self,
         request: SyncRequest,
         stream: UserStream,
+        changed: _ChangedRooms,
         data: Mapping[str, list[AccountDataRow]],
         upto: Position,
     ) -> list[bytes]:
-        after, typing = request.after, request.typing
-        everything = request.since is None or request.full_state
-        chosen = request.filter.room
+        rooms = changed.joined
+        known = {row.room_id for _, row in rooms}
+        for room_id in data.keys() - known:
+            activity, own = stream.joined.get(room_id), stream.memberships.get(room_id)
+            if activity is None or own is None or own.position > upto:
+                continue
+            if request.filter.room.matches_room(room_id):
+                rooms.append((activity, own))
         written = []
         slices = Slices(self._clock)
-        for room_id, activity in list(stream.joined.items()):
-            if not (everything or activity.latest > after or activity.typing > typing or room_id in data):
-                continue
-            if not chosen.matches_every_room and not chosen.matches_room(room_id):
-                continue
+        for activity, own in rooms:
             await slices.pause()
+            room_id = own.room_id
             room = self._registry.loaded(room_id) or await self._registry.get(room_id)
-            own = stream.memberships.get(room_id)
-            if own is None or own.membership != "join" or own.position > upto:
-                continue  # changed since this answer began: the next one tells
             section = await self._sections.joined(
                 request, stream, room, own, activity, data.get(room_id, ()), upto
             )
@@ -182,29 +231,24 @@ class SyncComposer:
         self,
         request: SyncRequest,
         stream: UserStream,
+        rows: Sequence[MembershipRow],
         data: Mapping[str, list[AccountDataRow]],
-        upto: Position,
     ) -> list[bytes]:
         invited, knocked, left = [], [], []
         ignored = await self._ignored.ignored_by(stream.user_id)
-        initial = request.since is None
         slices = Slices(self._clock)
-        for room_id, row in list(stream.memberships.items()):
-            if row.position > upto or (row.position <= request.after and not request.full_state):
-                continue
-            if row.membership == "join" or not request.filter.room.matches_room(room_id):
-                continue
+        for row in rows:
             await slices.pause()
-            room = self._registry.loaded(room_id) or await self._registry.get(room_id)
-            if row.membership == "invite" and row.sender not in ignored:
-                events = await self._stripped(room, row)
+            room_id = row.room_id
+            is_new = row.position > request.after or request.full_state
+            if row.membership == "invite" and row.sender not in ignored and is_new:
+                events = await self._stripped(row)
                 invited.append(b'%b:{"invite_state":{"events":[%b]}}' % (json_string(room_id), events))
-            elif row.membership == "knock":
-                events = await self._stripped(room, row)
+            elif row.membership == "knock" and is_new:
+                events = await self._stripped(row)
                 knocked.append(b'%b:{"knock_state":{"events":[%b]}}' % (json_string(room_id), events))
-            elif row.membership in ("leave", "ban") and (
-                request.filter.room.include_leave or (not initial and row.position > request.after)
-            ):
+            elif row.membership in ("leave", "ban") and _tells_of_leaving(request, row, room_id in data):
+                room = await self._registry.get(room_id)
                 section = await self._sections.left(request, stream, room, row, data.get(room_id, ()))
                 left.append(b"%b:%b" % (json_string(room_id), section))
         parts = []
@@ -213,8 +257,9 @@ class SyncComposer:
                 parts.append(b'"%b":{%b}' % (name, b",".join(rooms)))
         return parts
 
-    async def _stripped(self, room: Room, row: MembershipRow) -> bytes:
+    async def _stripped(self, row: MembershipRow) -> bytes:
         """Return the stripped state that the invited or knocking user gets, with their own membership."""
+        room = await self._registry.get(row.room_id)
         stored = [entry.stored for key in STRIPPED_STATE if (entry := room.state.get(key)) is not None]
         member_ids = [row.event_id]
         inviter = room.members.get(row.sender)
@@ -261,7 +306,7 @@ class SyncComposer:
         now = self._clock.now_ms()
         wanted = request.filter.presence
         events: list[bytes] = []
-        for state in self._presence.changed_since(since):
+        for state in islice(self._presence.changed_since(since), MAX_PRESENCE_SEEN):
             if len(events) == MAX_PRESENCE:
                 break
             if wanted.matches("m.presence", state.user_id) and self._shares_room(stream, state.user_id):
@@ -274,10 +319,24 @@ class SyncComposer:
         return events
 
     def _shares_room(self, stream: UserStream, user_id: str) -> bool:
+        """Return whether the user is in a room with `user_id`, whose rooms are in memory as long as they are there."""
         if user_id == stream.user_id:
             return True
-        for room_id in stream.joined:
-            room = self._registry.loaded(room_id)
-            if room is not None and room.membership(user_id) == "join":
-                return True
-        return False
+        other = self._notifier.known(user_id)
+        if other is not None:
+            few, many = sorted((stream.joined, other.joined), key=len)
+            return any(room_id in many for room_id in few)
+        rooms = map(self._registry.loaded, islice(stream.joined, MAX_ROOMS_SEEN))
+        return any(room is not None and room.membership(user_id) == "join" for room in rooms)
+
+
+def _tells_of_leaving(request: SyncRequest, row: MembershipRow, has_data: bool) -> bool:
+    """Return whether a room that the user left belongs into the answer.
+
+    Leaving is told to every device that does not know of it, also if the room was forgotten since; what was left
+    before, only if the client wants such rooms.
+    """
+    if request.since is not None and row.position > request.after:
+        return True
+    wanted = request.filter.room.include_leave and not row.forgotten
+    return wanted and (request.wants_everything or has_data)

@@ -71,10 +71,48 @@ class RoomActivity:
         self.watchers: set[UserStream] = set()
 
 
+class SentMembers:
+    """The memberships that one device has (client-server API, "Lazy-loading room members").
+
+    An answer may get lost on its way. So a membership counts as sent only for who comes back with a token that stands
+    where that answer ended, or later.
+    """
+
+    __slots__ = ("_sent",)
+
+    def __init__(self) -> None:
+        self._sent: OrderedDict[tuple[str, str], tuple[str, Position]] = OrderedDict()
+
+    def has(self, room_id: str, user_id: str, event_id: str, after: Position) -> bool:
+        """Return whether a client at position `after` has this membership of a user."""
+        known = self._sent.get((room_id, user_id))
+        return known is not None and known[0] == event_id and known[1] <= after
+
+    def note(self, room_id: str, user_id: str, event_id: str, upto: Position) -> None:
+        """Take down that an answer that ends at `upto` holds a membership."""
+        key = (room_id, user_id)
+        known = self._sent.get(key)
+        if known is None or known[0] != event_id:
+            self._sent[key] = (event_id, upto)
+            while len(self._sent) > MAX_SENT_MEMBERS:
+                self._sent.popitem(last=False)
+        self._sent.move_to_end(key)
+
+
 class UserStream:
     """An active user: their rooms, their waiting devices, and what was computed for them."""
 
-    __slots__ = ("joined", "latest", "loaded", "memberships", "sent_members", "unread", "user_id", "waiters")
+    __slots__ = (
+        "joined",
+        "latest",
+        "loaded",
+        "memberships",
+        "presence",
+        "sent_members",
+        "unread",
+        "user_id",
+        "waiters",
+    )
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -85,13 +123,18 @@ class UserStream:
         self.waiters: set[Waiter] = set()
         self.latest: Position = 0
         """The last position of anything of the user's own: memberships, account data."""
+        self.presence = 0
+        """The serial of the last change of presence that the user is woken for."""
         self.unread: dict[str, UnreadState] = {}
-        self.sent_members: dict[str, OrderedDict[tuple[str, str], str]] = {}
-        """Event ids of memberships that each device has, by (room, user) (lazy loading)."""
+        self.sent_members: dict[str, SentMembers] = {}
+        """What each device was sent of members (lazy loading)."""
 
-    def sent_to(self, device_id: str) -> OrderedDict[tuple[str, str], str]:
+    def sent_to(self, device_id: str) -> SentMembers:
         """Return what a device has been sent of members."""
-        return self.sent_members.setdefault(device_id, OrderedDict())
+        sent = self.sent_members.get(device_id)
+        if sent is None:
+            sent = self.sent_members[device_id] = SentMembers()
+        return sent
 
 
 class Notifier:
@@ -155,8 +198,6 @@ class Notifier:
         self._streams[user_id] = stream
         slices = Slices(self._clock)
         for row in memberships:
-            if row.forgotten:
-                continue
             stream.memberships[row.room_id] = row
             if row.membership == "join":
                 self._watch(stream, row.room_id, row.room)
@@ -188,12 +229,18 @@ class Notifier:
         if activity is not None:
             self._wake(activity.watchers)
 
-    def presence_changed(self, user_id: str) -> None:
-        """Wake those who share a small room with a user; everybody else hears of it with their next answer."""
+    def presence_changed(self, user_id: str, serial: int) -> None:
+        """Wake those who share a small room with a user; everybody else hears of it with some later answer."""
         stream = self._streams.get(user_id)
         for activity in stream.joined.values() if stream is not None else ():
             if len(activity.watchers) <= MAX_PRESENCE_WATCHERS:
+                for watcher in activity.watchers:
+                    watcher.presence = serial
                 self._wake(activity.watchers)
+
+    def known(self, user_id: str) -> UserStream | None:
+        """Return the stream of a user whose rooms are in memory, without keeping it there."""
+        return self._streams.get(user_id)
 
     async def _load_activity(self, activity: RoomActivity) -> None:
         events = await self._events.head(activity.number)
@@ -304,8 +351,9 @@ class Notifier:
 
     def _forgotten(self, item: RoomForgotten) -> None:
         stream = self._streams.get(item.user_id)
-        if stream is not None:
-            stream.memberships.pop(item.room_id, None)
+        row = None if stream is None else stream.memberships.get(item.room_id)
+        if stream is not None and row is not None:
+            stream.memberships[item.room_id] = row._replace(forgotten=True)
 
     def _typing_changed(self, room_id: str, serial: int) -> None:
         activity = self._activity.get(room_id)

@@ -26,7 +26,7 @@ from hamrasan.server import build_services
 from hamrasan.storage.health import JournalHealth
 from hamrasan.storage.ports.rooms import RoomRow
 from hamrasan.storage.sqlite.store import open_store
-from hamrasan.sync.room_sections import SyncRequest
+from hamrasan.sync.request import SyncRequest
 from tests.worlds import ManualClock, SeededEntropy
 
 SERVER = "example.org"

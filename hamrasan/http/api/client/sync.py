@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from hamrasan.http.services import Services
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.tokens import SyncToken, parse_sync_token
 from hamrasan.sync.notifier import UserStream
-from hamrasan.sync.room_sections import SyncRequest
+from hamrasan.sync.request import SyncRequest
 
 MAX_TIMEOUT_MS = 120_000
 """Longest wait: proxies on the way cut silent connections after about that."""
@@ -62,29 +63,31 @@ async def sync(request: Request, services: Services) -> Answer:
         full_state=asked.full_state,
         state_after=asked.state_after,
     )
-    services.presence.synced(user_id, device_id, asked.presence, asked.timeout_ms)
     stream = services.notifier.active(user_id) or await services.notifier.stream(user_id)
+    services.presence.synced(user_id, device_id, asked.presence, asked.timeout_ms)
     seen = services.sync.token()
     if services.sync.concerns(wanted, stream):
         body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
         if body is not None:
             return json_bytes(body)
-    assert token is not None, "without a token there is always an answer"
     if not asked.timeout_ms:
-        return json_bytes(services.sync.nothing_new(token))
+        return json_bytes(services.sync.nothing_new(seen))
     return ParkedSync(services, wanted, stream, seen, asked.timeout_ms / 1000)
 
 
 class ParkedSync(Parked):
     """A client that waits for news. The object itself is the waiter."""
 
-    __slots__ = ("_connection", "_request", "_seen", "_services", "_stream")
+    __slots__ = ("_connection", "_nothing_until", "_request", "_seen", "_services", "_stream")
 
     def __init__(
         self, services: Services, request: SyncRequest, stream: UserStream, seen: SyncToken, timeout: float
     ) -> None:
         super().__init__(timeout)
         self._seen = seen
+        """Where the server stood when the answer was last begun."""
+        self._nothing_until = seen
+        """Up to where it is known that there is nothing to tell."""
         self._services = services
         self._request = request
         self._stream = stream
@@ -138,6 +141,9 @@ class ParkedSync(Parked):
         if self._connection is None:
             return
         if body is None:
+            # What was nothing for this client stays so, even if it would be something now (by a user ignored till then).
+            self._nothing_until = self._seen
+            self._request = replace(self._request, since=self._seen)
             self._park()
         else:
             connection, self._connection = self._connection, None
@@ -151,9 +157,7 @@ class ParkedSync(Parked):
     def expired(self) -> Response:
         """Nothing has happened in time."""
         self.cancelled()
-        token = self._request.since
-        assert token is not None, "only a sync with a token waits"
-        return json_bytes(self._services.sync.nothing_new(token))
+        return json_bytes(self._services.sync.nothing_new(self._nothing_until))
 
 
 ROUTES = [
