@@ -141,7 +141,7 @@ class ParkedSync(Parked):
         if self._connection is None:
             return
         if body is None:
-            # What was nothing for this client stays so, even if it would be something now (by a user ignored till then).
+            # What was nothing for this client stays so, even if it would be something now (by a user ignored then).
             self._nothing_until = self._seen
             self._request = replace(self._request, since=self._seen)
             self._park()
