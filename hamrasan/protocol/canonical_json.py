@@ -6,6 +6,7 @@ What the libraries underneath do with doubtful input was measured, and is decide
 - Integers: orjson reads 2^64 and above as a float, so msgspec reads; it keeps them exact.
 - Depth: msgspec raises `RecursionError` near a thousand levels, orjson writes 254; `MAX_JSON_DEPTH` is below both.
 - Lone surrogates, invalid UTF-8, NaN, Infinity and a byte order mark are refused everywhere.
+- What orjson writes lies in a buffer of at least 4 KiB, whatever its length; what is kept goes through `compact`.
 - Of duplicate keys in an object the last one wins, as in every common library; the specification does not forbid them.
 """
 
@@ -89,6 +90,14 @@ def encode_json(value: Any) -> bytes:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as error:
         raise bad_json(f"This cannot be written as JSON: {error}.") from None
+
+
+def compact(written: bytes) -> bytes:
+    """Return the same bytes in a buffer of just their length, for JSON that is kept in memory.
+
+    An event of 150 bytes would take 4 KiB otherwise, twice; the copy takes a fifth of a microsecond.
+    """
+    return b"%b" % written
 
 
 def encode_canonical(value: Any) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hamrasan.protocol.auth_rules import auth_types, check_auth
-from hamrasan.protocol.canonical_json import encode_canonical, parse_json
+from hamrasan.protocol.canonical_json import compact, encode_canonical, parse_json
 from hamrasan.protocol.errors import forbidden, too_large
 from hamrasan.protocol.event import Event
 from hamrasan.protocol.event_format import build_pdu
@@ -152,8 +152,8 @@ class Decision:
         if new.redacts is not None:
             self._check_redaction(new, new.redacts)
         event_id = seal(pdu, room.version)
-        content = encode_canonical(pdu["content"])
-        envelope = encode_canonical({key: pdu[key] for key in pdu if key not in _COLUMNS})
+        content = compact(encode_canonical(pdu["content"]))
+        envelope = compact(encode_canonical({key: pdu[key] for key in pdu if key not in _COLUMNS}))
         _check_size(new, len(content) + len(envelope))
         relation = relation_of(new.content)
         return StoredEvent(
@@ -262,7 +262,7 @@ class Decision:
 
     def _redact(self, target: StoredEvent, redaction: StoredEvent) -> None:
         content = redact_content(target.type, parse_json(target.content), self._room.version)
-        redacted = target._replace(content=encode_canonical(content), redacted_by=redaction.event_id)
+        redacted = target._replace(content=compact(encode_canonical(content)), redacted_by=redaction.event_id)
         self.batch.writes.append(RedactEvent(redacted.content, redaction.event_id, target.position))
         self.batch.feed.append(EventRedacted(self._room.id, redacted))
 

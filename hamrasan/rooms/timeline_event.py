@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.protocol.canonical_json import compact, parse_json
 from hamrasan.protocol.event import Event
 from hamrasan.protocol.room_versions import RoomVersion
 from hamrasan.storage.ports.rooms import StoredEvent
@@ -22,7 +22,7 @@ _CACHED_STRINGS = 16_384
 @lru_cache(_CACHED_STRINGS)
 def json_string(text: str) -> bytes:
     """Return `text` as a JSON string."""
-    return orjson.dumps(text)
+    return compact(orjson.dumps(text))
 
 
 class TimelineEvent:
