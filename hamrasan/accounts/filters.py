@@ -22,7 +22,7 @@ CACHED_FILTERS = 50_000
 CACHED_TEXTS = 1_000
 """Filters given inline, by their text: clients of one kind send the same one."""
 MAX_CACHED_TEXT = 4 * 1024
-"""Longer inline filters are read anew, so that the cache stays below some MiB."""
+"""Longer filters are read anew each time: those of clients are much shorter, and the caches must stay small."""
 _ID_BYTES = 16
 """Bytes of the content's hash that make the id: nobody finds two filters with the same one."""
 
@@ -79,7 +79,8 @@ class Filters:
             if content is None:
                 raise invalid_param(f"There is no filter with the id '{parameter}'; please define it again.")
             known = parse_filter(parse_json(content))
-            self._by_id.put(key, known)
+            if len(content) <= MAX_CACHED_TEXT:
+                self._by_id.put(key, known)
         return known
 
     def _inline(self, text: str) -> Filter:

@@ -21,12 +21,21 @@ from hamrasan.storage.ports.rooms import RoomRow, StoredEvent
 
 TAIL_EVENTS = 64
 """Recent durable events kept in memory for each loaded room: what waiting clients are served from."""
+TAIL_BYTES = 256 * 1024
+"""... as long as they are not larger than that, but always the last one: an event may have 64 KiB, and with thousands
+of rooms in memory that would be more than a machine has. Usual ones have less than 1 KiB.
+"""
 
 CREATE, POWER_LEVELS, JOIN_RULES = (
     ("m.room.create", ""),
     ("m.room.power_levels", ""),
     ("m.room.join_rules", ""),
 )
+
+
+def _size_of(stored: StoredEvent) -> int:
+    """Return about how many bytes an event takes in the tail."""
+    return len(stored.content) + len(stored.envelope)
 
 
 class Member(NamedTuple):
@@ -64,6 +73,7 @@ class Room:
         "stale",
         "state",
         "tail",
+        "tail_bytes",
         "tail_start",
         "transactions",
         "version",
@@ -84,7 +94,8 @@ class Room:
         self.extremities: tuple[str, ...] = ()
         self.transactions: dict[tuple[str, str, str], str] = {}
         """Events decided but perhaps not durable, by (sender, device, transaction id)."""
-        self.tail: deque[TimelineEvent] = deque(maxlen=TAIL_EVENTS)
+        self.tail: deque[TimelineEvent] = deque()
+        self.tail_bytes = 0
         self.tail_start: Position = 0
         """The tail holds every durable event after this position."""
         self.related: set[str] = set()
@@ -192,10 +203,7 @@ class Room:
     def committed(self, events: Sequence[StoredEvent]) -> None:
         """Take note that these events are durable: readers may see them now."""
         for stored in events:
-            event = TimelineEvent(stored)
-            if len(self.tail) == TAIL_EVENTS:
-                self.tail_start = self.tail[0].stored.position
-            self._append(event)
+            self._append(TimelineEvent(stored))
             self.durable_head = stored.position
             if stored.txn_id is not None and stored.txn_device is not None:
                 self.transactions.pop((stored.sender, stored.txn_device, stored.txn_id), None)
@@ -217,12 +225,19 @@ class Room:
         for index, event in enumerate(self.tail):
             if event.stored.position == redacted.position:
                 self.tail[index] = TimelineEvent(redacted)
+                self.tail_bytes += _size_of(redacted) - _size_of(event.stored)
         entry = self.state.get((redacted.type, redacted.state_key or ""))
         if entry is not None and entry.stored.position == redacted.position:
             self.put_state(redacted)
 
     def _append(self, event: TimelineEvent) -> None:
-        self.tail.append(event)
+        tail = self.tail
+        tail.append(event)
+        self.tail_bytes += _size_of(event.stored)
+        while len(tail) > TAIL_EVENTS or (self.tail_bytes > TAIL_BYTES and len(tail) > 1):
+            dropped = tail.popleft().stored
+            self.tail_bytes -= _size_of(dropped)
+            self.tail_start = dropped.position
         if event.stored.relates_to is not None:
             if len(self.related) > TAIL_EVENTS * 2:
                 self.related = {e.stored.relates_to for e in self.tail if e.stored.relates_to is not None}

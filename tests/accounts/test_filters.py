@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,15 @@ def test_filters_in_use_are_not_read_twice(tmp_path: Path) -> None:
     on_store(tmp_path, scenario)
 
 
-def test_a_long_inline_filter_is_read_but_not_kept(tmp_path: Path) -> None:
+def test_a_long_filter_is_read_but_not_kept_in_memory(tmp_path: Path) -> None:
     async def scenario(store: Store) -> None:
         filters = Filters(store.journal, store.filters)
         text = '{"event_fields":["' + '","'.join(["x" * 100] * 50) + '"]}'
         assert len(text) > module.MAX_CACHED_TEXT
-        one, two = await filters.resolve(ALICE, text), await filters.resolve(ALICE, text)
-        assert one is not two
-        assert one.event_fields == two.event_fields == (("x" * 100,),) * 50
+        for parameter in (text, await filters.define(ALICE, json.loads(text))):
+            one, two = await filters.resolve(ALICE, parameter), await filters.resolve(ALICE, parameter)
+            assert one is not two
+            assert one.event_fields == two.event_fields == (("x" * 100,),) * 50
 
     on_store(tmp_path, scenario)
 
