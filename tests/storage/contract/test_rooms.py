@@ -284,7 +284,9 @@ def test_redacted_events_relate_to_nothing(run: Callable[[Scenario], None]) -> N
         below = await add_child(store, reply.event_id, "m.annotation")
         await put(store, RedactEvent(b"{}", "$redaction", reply.position))
         for levels in (1, 3):
-            found = await store.relations.relations(root, None, None, 0, FAR, 9, backwards=True, levels=levels)
+            found = await store.relations.relations(
+                root, None, None, 0, FAR, 9, backwards=True, levels=levels
+            )
             assert found == [], "nor is anything found through them"
         found = await store.relations.relations(reply.event_id, None, None, 0, FAR, 9, backwards=True)
         assert found == [below], "but what relates to them does still"
