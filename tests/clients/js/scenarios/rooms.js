@@ -80,9 +80,9 @@ async function jump(one, room, report) {
   await elsewhere.paginateEventTimeline(timeline, { backwards: true, limit: 3 });
   await elsewhere.paginateEventTimeline(timeline, { backwards: false, limit: 4 });
   report.around = timeline.getEvents().map((event) => event.getContent().body);
-  const first = room.findEventById(sent[0]);
-  const { event_id: at } = await elsewhere.timestampToEvent(roomId, first.getTs(), "f");
-  report.byTime = room.findEventById(at)?.getTs() >= first.getTs();
+  const first = await one.fetchRoomEvent(roomId, sent[0]);
+  const { event_id: at } = await elsewhere.timestampToEvent(roomId, first.origin_server_ts, "f");
+  report.byTime = (await one.fetchRoomEvent(roomId, at)).origin_server_ts === first.origin_server_ts;
 }
 
 async function upgrade(one, other, room, version, report) {
