@@ -25,6 +25,8 @@ WEIGHTS = {
     "setAdminLockUser": 1, "setAdminSuspendUser": 1, "leaveRoom": 4, "forgetRoom": 3, "kick": 4, "ban": 3,
 }  # fmt: skip
 USUAL_WEIGHT = 6.0
+MAKERS = frozenset({"createRoom", "upgradeRoom", "register", "adminRegister"})
+"""What makes rooms and users."""
 UNSERVED_WEIGHT = 0.5
 
 
@@ -50,7 +52,10 @@ _CHANCES = [
 
 def valid(rng: Random, world: World) -> Draft:
     """Return a request with nothing wrong in it, as far as its form goes."""
-    return request_for(rng.choices(TARGETS, _CHANCES)[0], rng, world)
+    target = rng.choices(TARGETS, _CHANCES)[0]
+    while world.is_full and target.id in MAKERS:
+        target = rng.choices(TARGETS, _CHANCES)[0]
+    return request_for(target, rng, world)
 
 
 def request_for(target: Operation, rng: Random, world: World) -> Draft:
@@ -113,9 +118,11 @@ def _values(
 ) -> list[str]:
     if name == "filter":
         if target.id == "sync" and rng.random() < 0.5:
-            return [world.draw("filter", rng, "0")]
+            return [str(shapes.NAMED["filterId"](rng, world, user))]
         definition = "sync_filter" if target.id == "sync" else "room_event_filter"
         return [_text(shapes.value({"$ref": f"#/$defs/{definition}"}, rng, world, user))]
+    if target.id == "getPublicRooms" and name == "since":
+        return [world.draw("token", rng, "none")]
     if target.id == "sync" and name == "timeout":
         return [rng.choice(("0", "1", "200"))]
     value = shapes.value(schema, rng, world, user, name)
@@ -140,6 +147,12 @@ def _body(target: Operation, values: dict[str, Any], rng: Random, world: World, 
             return contents.state(values["eventType"], rng, world)
         case "setAccountData" | "setAccountDataPerRoom" | "setProfileField":
             return _stored(target, values, rng, world)
+        case "queryPublicRooms":
+            # Its `since` is another than that of `/sync`.
+            return {
+                **shapes.value(target.body or {}, rng, world, user),
+                "since": world.draw("token", rng, "none"),
+            }
         case "createRoom":
             return _room(target, rng, world, user)
         case "login":

@@ -253,19 +253,24 @@ class Run:
         elif user is not None and errcode in ("M_USER_LOCKED", "M_USER_SUSPENDED"):
             self.release(user)
         if answer.status in (200, 401):  # the stages of authentication are told with 401
-            self.world.learn(value, rng)
+            self.world.learn(draft.operation, value, rng)
         if answer.status == 200:
-            self._learn_deed(draft, user, value)
+            self._learn_deed(draft, user, value, rng)
 
-    def _learn_deed(self, draft: Draft, user: User | None, value: dict[str, Any]) -> None:
+    def _learn_deed(self, draft: Draft, user: User | None, value: dict[str, Any], rng: Random) -> None:
+        if draft.operation in ("createRoom", "upgradeRoom"):
+            self.world.rooms_made += 1
         match draft.operation:
             case "createRoom" | "joinRoom" | "joinRoomById" | "upgradeRoom":
                 self.world.joined(draft.user_id, value.get("room_id") or value.get("replacement_room"))
             case "register" | "adminRegister" if isinstance(value.get("user_id"), str):
                 made = User(value["user_id"], [_member(draft, "password")], "", "")
                 self.world.users[made.user_id] = made
-            case "defineFilter" if b"event_fields" in (draft.payload() or b""):
-                self.partial.add(str(value.get("filter_id")))
+            case "defineFilter":
+                filter_id = str(value.get("filter_id"))
+                self.world.note(f"filter of {draft.user_id}", filter_id, rng)
+                if b"event_fields" in (draft.payload() or b""):
+                    self.partial.add(filter_id)
             case "changePassword" if user is not None:
                 user.passwords.append(_member(draft, "new_password"))
             case "deactivateAccount" if user is not None:

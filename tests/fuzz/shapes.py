@@ -12,7 +12,7 @@ from tests.fuzz.world import User, World
 from tests.spec.operations import DEFINITIONS
 
 SERVERS = ("hamrasan.test", "elsewhere.example", "127.0.0.1:1")
-VERSIONS = ("1", "2", "6", "9", "10", "11", "12", "99", "org.example.version")
+VERSIONS = ("3", "6", "7", "8", "9", "10", "10", "11", "11", "12", "12", "12", "1", "org.example.version")
 RULES = tuple(rule["rule_id"] for rules in default_ruleset("@a:b")["global"].values() for rule in rules)
 
 Maker = Callable[[Random, World, User], Any]
@@ -80,6 +80,10 @@ def _token(rng: Random, world: World, user: User) -> str:
     return world.draw("token", rng, "none")
 
 
+def _filter(rng: Random, world: World, user: User) -> str:
+    return world.draw(f"filter of {user.user_id}", rng, "0")
+
+
 def _thread(rng: Random, world: World, user: User) -> str:
     return "main" if rng.random() < 0.5 else world.draw("event", rng, contents.NO_EVENT)
 
@@ -92,8 +96,8 @@ NAMED: dict[str, Maker] = {
     "eventId": _from("event", contents.NO_EVENT), "event_id": _from("event", contents.NO_EVENT),
     "m.fully_read": _from("event", contents.NO_EVENT), "m.read": _from("event", contents.NO_EVENT),
     "m.read.private": _from("event", contents.NO_EVENT), "thread_id": _thread,
-    "since": _token, "from": _token, "to": _token, "at": _token, "before": _token, "after": _token,
-    "filterId": _from("filter", "0"), "deviceId": _from("device", "NONE"), "device_id": _from("device", "NONE"),
+    "since": _from("since", "none"), "from": _token, "to": _token, "at": _token, "before": _token, "after": _token,
+    "filterId": _filter, "deviceId": _from("device", "NONE"), "device_id": _from("device", "NONE"),
     "devices": _from("device", "NONE"), "token": _from("login_token", "none"),
     "refresh_token": _from("refresh", "none"), "session": _from("session", "none"), "nonce": _from("nonce", "none"),
     "server": _of(*SERVERS), "via": _of(*SERVERS), "id_server": _of(*SERVERS),
@@ -103,13 +107,17 @@ NAMED: dict[str, Maker] = {
     "keyName": _of("displayname", "avatar_url", "m.tz", "org.example.field"), "scope": _of("global"),
     "ruleId": _rule, "protocol": _of("irc", "telegram"), "txnId": lambda rng, world, user: f"t{rng.randrange(5000)}",
     "new_version": _of(*VERSIONS), "room_version": _of(*VERSIONS), "username": _new_name, "room_alias_name": _new_name,
-    "auth": _auth, "identifier": _identifier, "limit": _of(0, 1, 5, 20, 1000, 2**53 - 1), "timeout": _of(0, 1, 200),
+"limit": _of(0, 1, 5, 20, 1000, 2**53 - 1), "timeout": _of(0, 1, 200),
     "ts": _of(0, 1, 1_700_000_000_000, 2**53 - 1), "password": lambda rng, world, user: user.passwords[-1],
     "order": _of(0, 1, 0.5), "event_fields": _of("content.body", "type", "content.m\\.relates_to", "sender"),
     "actions": _of("notify", {"set_tweak": "sound", "value": "default"}, {"set_tweak": "highlight"}),
     "stateKey": _text,
 }  # fmt: skip
 """Makers by the names of parameters and members; lists take the maker for their items."""
+
+
+OBJECTS: dict[str, Maker] = {"auth": _auth, "identifier": _identifier}
+"""The same for objects."""
 
 
 def value(
@@ -125,8 +133,10 @@ def value(
         return [value(items, rng, world, user, name, depth + 1) for _ in range(rng.randrange(4))]
     if "enum" in schema:
         return rng.choice(schema["enum"])
-    if name in NAMED and kind != "boolean":
+    if name in NAMED and kind not in ("boolean", "object"):
         return NAMED[name](rng, world, user)
+    if name in OBJECTS:
+        return OBJECTS[name](rng, world, user)
     if kind == "object" or "properties" in schema:
         return _object(schema, rng, world, user, depth)
     match kind:

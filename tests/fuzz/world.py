@@ -9,6 +9,8 @@ from typing import Any
 
 POOL = 64
 """Names of one kind that are kept; the older ones make room by chance, so that old and new are both used."""
+MAX_ROOMS, MAX_USERS = 80, 80
+"""Rooms and users that are made in a run; then caches no longer fill, and memory that grows is a leak."""
 MAX_LOOKED_AT = 3_000
 """Values of an answer that are searched for names."""
 
@@ -20,7 +22,6 @@ _KIND_OF_KEY = {
     "prev_batch": "token",
     "start": "token",
     "end": "token",
-    "filter_id": "filter",
     "device_id": "device",
     "alias": "alias",
     "room_alias": "alias",
@@ -55,6 +56,7 @@ class World:
         self.users: dict[str, User] = {}
         self.active: list[User] = []
         """Those who have a token."""
+        self.rooms_made = 0
         self._pools: dict[str, list[str]] = {}
         self._counter = 0
 
@@ -68,6 +70,11 @@ class World:
         """The token of a user no longer works."""
         user.token = ""
         self.active = [other for other in self.active if other is not user]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody and no room should be added."""
+        return self.rooms_made >= MAX_ROOMS or len(self.users) >= MAX_USERS
 
     def number(self) -> int:
         """Return a number that was not used yet, for names that have to be new."""
@@ -89,8 +96,10 @@ class World:
         pool = self._pools.get(kind)
         return rng.choice(pool) if pool else default
 
-    def learn(self, answer: Any, rng: Random) -> None:
+    def learn(self, operation: str, answer: Any, rng: Random) -> None:
         """Keep the names that stand in an answer."""
+        if operation == "sync" and isinstance(answer.get("next_batch"), str):
+            self.note("since", answer.pop("next_batch"), rng)
         for key, value in _members(answer):
             kind = _KIND_OF_KEY.get(key)
             if kind is not None and isinstance(value, str) and 0 < len(value) < 400:
