@@ -127,6 +127,12 @@ def test_a_rate_limit_can_be_switched_off(server: Running, alice: Person) -> Non
         alice.send(room_id, f"{number}")
 
 
+def test_only_answers_that_are_always_the_same_have_no_rate() -> None:
+    free = {route.path for route in ROUTES if route.limit is RateClass.NONE}
+    fixed = {"/.well-known/matrix/client", "/.well-known/matrix/support", f"{V3}/login"}
+    assert free == {*fixed, "/_matrix/client/versions", "/health"}
+
+
 # Sizes.
 
 
