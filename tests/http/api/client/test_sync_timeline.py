@@ -11,6 +11,7 @@ from tests.reading import (
     bodies,
     leave,
     redact,
+    relate,
     room_path,
     room_with_visibility,
     set_state,
@@ -258,9 +259,8 @@ def test_edits_are_bundled_and_redacted_events_empty(server: Running) -> None:
     alice = server.register("alice")
     room_id = alice.create_room()
     edited, taken = alice.send(room_id, "first"), alice.send(room_id, "taken back")
-    relation = {"rel_type": "m.replace", "event_id": edited}
-    new = {"msgtype": "m.text", "body": "second"}
-    alice.send(room_id, "* second", **{"m.relates_to": relation, "m.new_content": new})
+    new: Any = {"msgtype": "m.text", "body": "second"}
+    relate(alice, room_id, edited, "m.replace", "* second", **{"m.new_content": new})
     redact(alice, room_id, taken)
     events = {e["event_id"]: e for e in section(alice.sync(), room_id)["timeline"]["events"]}
     replaced = events[edited]["unsigned"]["m.relations"]["m.replace"]
