@@ -166,6 +166,8 @@ class RoomSections:
         ):
             return None
         wanted = request.filter.room
+        if wanted.state.lazy_load_members and wanted.state.include_redundant_members:
+            return None
         events = room.tail_between(after, upto)
         unread = self._unread.count_now(stream.unread, room, stream.user_id, upto)
         if not events or unread is None:
