@@ -17,6 +17,7 @@ from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.relations import SqliteRelations
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
+from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
 
@@ -65,6 +66,7 @@ class Store:
     state: SqliteState
     rooms: SqliteRooms
     relations: SqliteRelations
+    sharing: SqliteSharing
     accounts: SqliteAccounts
     tokens: SqliteTokens
     devices: SqliteDevices
@@ -146,6 +148,7 @@ def _assemble(journal: ClosableJournal, database: Database, lock: IO[bytes] | No
         state=SqliteState(database),
         rooms=SqliteRooms(database),
         relations=SqliteRelations(database),
+        sharing=SqliteSharing(database),
         accounts=SqliteAccounts(database),
         tokens=SqliteTokens(database),
         devices=SqliteDevices(database),

@@ -206,7 +206,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(server: Running) -> None:
 
 def _cut(person: Person) -> None:
     """Close the connections of a person, also those in use."""
-    pool: Any = person.http._transport_for_url(person.http.base_url)  # type: ignore[attr-defined]  # no public way
+    pool: Any = person.http._transport_for_url(person.http.base_url)
     for connection in pool._pool.connections:
         stream = connection._connection._network_stream
         stream.get_extra_info("socket").shutdown(2)
