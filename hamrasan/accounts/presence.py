@@ -133,7 +133,8 @@ class Presence:
             # The usual next poll changes nothing; what time alone changes, `sweep` finds.
             device.connected_until_ms = now + timeout_ms + DISCONNECTED_AFTER_MS
             return
-        if not user.devices and state == ONLINE:
+        back = not user.devices or (device is not None and device.state != state)
+        if back and state == ONLINE:
             user.shown.last_active_ms = now  # coming back is an activity
         self._connect(user, device_id, state, now + timeout_ms + DISCONNECTED_AFTER_MS)
         self._update(user, now)

@@ -51,8 +51,11 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.storage.sqlite.store import Store
+from hamrasan.sync.companions import CompanionFinder
 from hamrasan.sync.composer import SyncComposer
+from hamrasan.sync.device_lists import DeviceLists
 from hamrasan.sync.notifier import Notifier
+from hamrasan.sync.presence_news import PresenceNews
 from hamrasan.sync.room_sections import RoomSections
 from hamrasan.sync.shared_chunks import SharedChunks
 from hamrasan.sync.unread import UnreadCounter
@@ -156,7 +159,9 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
 
 def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices) -> SyncServices:
     presence, typing = personal.presence, rooms.typing
-    notifier = Notifier(store.journal, store.rooms, store.events, store.receipts, typing, ground.clock)
+    notifier = Notifier(
+        store.journal, store.rooms, store.events, store.receipts, store.sharing, typing, ground.clock
+    )
     presence.on_change(lambda state: notifier.presence_changed(state.user_id, state.serial))
     account_data = AccountDataView(store.account_data)
     sections = RoomSections(
@@ -179,7 +184,9 @@ def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: Ro
         store.events,
         account_data,
         typing,
-        presence,
+        PresenceNews(presence, notifier, rooms.registry, ground.clock),
+        CompanionFinder(rooms.registry, store.state, ground.clock),
+        DeviceLists(notifier, store.sharing),
         personal.ignored,
         ground.clock,
         ground.entropy.id(EPOCH_LETTERS),

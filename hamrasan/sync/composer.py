@@ -6,12 +6,7 @@ Everything a waiting client usually gets is in memory, so composing usually ends
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
-from typing import Any, NamedTuple
 
-import orjson
-
-from hamrasan.accounts.presence import Presence
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string
 from hamrasan.rooms.tokens import SyncToken
@@ -21,7 +16,11 @@ from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
-from hamrasan.sync.notifier import Notifier, RoomActivity, UserStream
+from hamrasan.sync.changed_rooms import ChangedRooms, changed_rooms
+from hamrasan.sync.companions import CompanionFinder, Companions
+from hamrasan.sync.device_lists import DeviceLists
+from hamrasan.sync.notifier import Notifier, UserStream
+from hamrasan.sync.presence_news import PresenceNews
 from hamrasan.sync.request import SyncRequest
 from hamrasan.sync.room_sections import RoomSections
 from hamrasan.sync.unread import IgnoredBy
@@ -36,22 +35,8 @@ STRIPPED_STATE = (
     ("m.room.encryption", ""),
 )
 """What somebody who is invited or knocks may know of a room (client-server API, "Stripped state")."""
-MAX_PRESENCE = 500
-"""Users whose presence is in one answer; the others' follows when it changes next."""
-MAX_ROOMS_SEEN = 100
-"""Rooms in which somebody is looked for who set their presence without having asked for `/sync` lately."""
-MAX_PRESENCE_SEEN = 2_000
-"""Latest changes of anybody's presence that are looked at for one answer (about a millisecond)."""
 _DEVICE_PARTS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
 """No device has uploaded keys: there is no end-to-end encryption here yet; clients learn it by counts of none."""
-
-
-class _ChangedRooms(NamedTuple):
-    """Rooms that an answer may be about."""
-
-    joined: list[tuple[RoomActivity, MembershipRow]]
-    others: list[MembershipRow]
-    """The user's memberships of rooms that they are not in."""
 
 
 class SyncComposer:
@@ -65,7 +50,9 @@ class SyncComposer:
         events: EventReader,
         account_data: AccountDataReader,
         typing: Typing,
-        presence: Presence,
+        presence: PresenceNews,
+        companions: CompanionFinder,
+        device_lists: DeviceLists,
         ignored: IgnoredBy,
         clock: Clock,
         epoch: str,
@@ -77,6 +64,8 @@ class SyncComposer:
         self._account_data = account_data
         self._typing = typing
         self._presence = presence
+        self._companions = companions
+        self._device_lists = device_lists
         self._ignored = ignored
         self._clock = clock
         self._epoch = epoch
@@ -106,6 +95,8 @@ class SyncComposer:
         after, typing = request.after, request.typing
         if not request.is_plain or stream.latest > after or stream.presence > request.presence:
             return None
+        if self._device_lists.concern(stream, after):
+            return None
         written = []
         upto = self._notifier.durable
         for room_id, activity in stream.joined.items():
@@ -126,15 +117,21 @@ class SyncComposer:
         if not self.concerns(request, stream):
             return None
         now = self.token()
-        changed = self._changed_rooms(request, stream)
+        changed = changed_rooms(request, stream)
         parts: list[bytes] = []
-        rooms = await self._rooms(request, stream, changed, now.position)
+        rooms = await self._rooms(request, stream, changed.chosen(request.filter.room), now.position)
         if rooms:
             parts.append(b'"rooms":{%b}' % b",".join(rooms))
         account_data = await self._global_account_data(request, stream, now.position)
         if account_data:
             parts.append(b'"account_data":{"events":[%b]}' % b",".join(account_data))
-        presence = self._presence_events(request, stream)
+        companions = Companions()
+        if request.since is not None:
+            companions = await self._companions.find(changed, request.after, now.position)
+            lists = await self._device_lists.part(stream, companions, request.after, now.position)
+            if lists is not None:
+                parts.append(lists)
+        presence = self._presence.events(request, stream, companions.met)
         if presence:
             parts.append(b'"presence":{"events":[%b]}' % b",".join(presence))
         if not parts and not request.wants_everything:
@@ -148,14 +145,19 @@ class SyncComposer:
             return True
         if stream.latest > after or stream.presence > request.presence:
             return True
+        if self._device_lists.concern(stream, after):
+            return True
         for room in stream.joined.values():  # noqa: SIM110 - a generator would cost more than the look
             if room.latest > after or room.typing > typing:
                 return True
         return False
 
-    def nothing_new(self, token: SyncToken) -> bytes:
-        """Return the answer to a client that has waited for its time."""
-        return self._body(token, [])
+    def nothing_new(self, request: SyncRequest, upto: SyncToken) -> bytes:
+        """Return the answer to a client for which there is nothing up to a token.
+
+        Presence is left to an answer that has something else to tell: nobody is woken for that of all in large rooms.
+        """
+        return self._body(upto._replace(presence=request.presence), [])
 
     def _body(self, token: SyncToken, parts: Sequence[bytes]) -> bytes:
         if token != self._written_token[0]:
@@ -164,32 +166,8 @@ class SyncComposer:
 
     # Rooms.
 
-    def _changed_rooms(self, request: SyncRequest, stream: UserStream) -> _ChangedRooms:
-        """Return the rooms that the answer may be about, with the user's memberships as they are now.
-
-        Taken down at once: while the answer is written, the user may go elsewhere, which the next answer tells.
-        """
-        after, typing, everything = request.after, request.typing, request.wants_everything
-        chosen = request.filter.room
-        joined = [
-            (activity, stream.memberships[room_id])
-            for room_id, activity in stream.joined.items()
-            if everything or activity.latest > after or activity.typing > typing
-        ]
-        others: list[MembershipRow] = []
-        if everything or stream.latest > after:
-            others = [
-                row
-                for row in stream.memberships.values()
-                if row.membership != "join" and (everything or chosen.include_leave or row.position > after)
-            ]
-        if not chosen.matches_every_room:
-            joined = [(activity, row) for activity, row in joined if chosen.matches_room(row.room_id)]
-            others = [row for row in others if chosen.matches_room(row.room_id)]
-        return _ChangedRooms(joined, others)
-
     async def _rooms(
-        self, request: SyncRequest, stream: UserStream, changed: _ChangedRooms, upto: Position
+        self, request: SyncRequest, stream: UserStream, changed: ChangedRooms, upto: Position
     ) -> list[bytes]:
         data = await self._room_account_data(request, stream, upto)
         join = await self._joined_rooms(request, stream, changed, data, upto)
@@ -202,11 +180,11 @@ class SyncComposer:
         self,
         request: SyncRequest,
         stream: UserStream,
-        changed: _ChangedRooms,
+        changed: ChangedRooms,
         data: Mapping[str, list[AccountDataRow]],
         upto: Position,
     ) -> list[bytes]:
-        rooms = changed.joined
+        rooms = list(changed.joined)
         known = {row.room_id for _, row in rooms}
         for room_id in data.keys() - known:
             activity, own = stream.joined.get(room_id), stream.memberships.get(room_id)
@@ -298,36 +276,6 @@ class SyncComposer:
         if stream.latest <= request.after:
             return ()
         return await self._account_data.changed_since(stream.user_id, request.after, upto)
-
-    def _presence_events(self, request: SyncRequest, stream: UserStream) -> list[bytes]:
-        since = request.presence
-        if self._presence.serial <= since or request.filter.presence.matches_nothing:
-            return []
-        now = self._clock.now_ms()
-        wanted = request.filter.presence
-        events: list[bytes] = []
-        for state in islice(self._presence.changed_since(since), MAX_PRESENCE_SEEN):
-            if len(events) == MAX_PRESENCE:
-                break
-            if wanted.matches("m.presence", state.user_id) and self._shares_room(stream, state.user_id):
-                event: dict[str, Any] = {
-                    "type": "m.presence",
-                    "sender": state.user_id,
-                    "content": state.content(now),
-                }
-                events.append(orjson.dumps(event))
-        return events
-
-    def _shares_room(self, stream: UserStream, user_id: str) -> bool:
-        """Return whether the user is in a room with `user_id`, whose rooms are in memory as long as they are there."""
-        if user_id == stream.user_id:
-            return True
-        other = self._notifier.known(user_id)
-        if other is not None:
-            few, many = sorted((stream.joined, other.joined), key=len)
-            return any(room_id in many for room_id in few)
-        rooms = map(self._registry.loaded, islice(stream.joined, MAX_ROOMS_SEEN))
-        return any(room is not None and room.membership(user_id) == "join" for room in rooms)
 
 
 def _tells_of_leaving(request: SyncRequest, row: MembershipRow, has_data: bool) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from hamrasan.protocol.canonical_json import parse_json
@@ -16,6 +17,7 @@ from hamrasan.rooms.decision import EventRedacted
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
+from hamrasan.storage.ports.devices import DeviceChanged
 from hamrasan.storage.ports.journal import Batch, Journal, Position
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -25,6 +27,7 @@ from hamrasan.storage.ports.rooms import (
     RoomReader,
     StoredEvent,
 )
+from hamrasan.storage.ports.sharing import SharingReader
 from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged, ReceiptReader
 from hamrasan.sync.unread import UnreadState
 
@@ -103,6 +106,7 @@ class UserStream:
     """An active user: their rooms, their waiting devices, and what was computed for them."""
 
     __slots__ = (
+        "devices",
         "joined",
         "latest",
         "loaded",
@@ -125,6 +129,8 @@ class UserStream:
         """The last position of anything of the user's own: memberships, account data."""
         self.presence = 0
         """The serial of the last change of presence that the user is woken for."""
+        self.devices: Position = 0
+        """The last position at which devices changed that the user is told of: own ones, and of who shares a room."""
         self.unread: dict[str, UnreadState] = {}
         self.sent_members: dict[str, SentMembers] = {}
         """What each device was sent of members (lazy loading)."""
@@ -146,10 +152,12 @@ class Notifier:
         rooms: RoomReader,
         events: EventReader,
         receipts: ReceiptReader,
+        sharing: SharingReader,
         typing: Typing,
         clock: Clock,
     ) -> None:
         self._clock = clock
+        self._sharing = sharing
         self._journal = journal
         self._rooms = rooms
         self._events = events
@@ -160,6 +168,8 @@ class Notifier:
         self._loading: dict[str, asyncio.Task[UserStream]] = {}
         self._ready: deque[Waiter] = deque()
         self._draining = False
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._device_lookups = 0
         journal.observe(self._committed)
         typing.on_change(self._typing_changed)
 
@@ -194,7 +204,7 @@ class Notifier:
                 break
         # From here on the stream hears of every change, but nobody is given it before its rooms are known.
         stream = UserStream(user_id)
-        stream.latest = upto
+        stream.latest = stream.devices = upto
         self._streams[user_id] = stream
         slices = Slices(self._clock)
         for row in memberships:
@@ -232,7 +242,19 @@ class Notifier:
     def presence_changed(self, user_id: str, serial: int) -> None:
         """Wake those who share a small room with a user; everybody else hears of it with some later answer."""
         stream = self._streams.get(user_id)
-        for activity in stream.joined.values() if stream is not None else ():
+        if stream is not None and stream.loaded:
+            self._tell_presence(stream.joined.values(), serial)
+        else:
+            self._look_up(self._presence_of_other(user_id, serial))
+
+    async def _presence_of_other(self, user_id: str, serial: int) -> None:
+        """Tell the presence of somebody whose rooms are not in memory."""
+        rows = await self._rooms.memberships(user_id)
+        rooms = (self._activity.get(row.room_id) for row in rows if row.membership == "join")
+        self._tell_presence([activity for activity in rooms if activity is not None], serial)
+
+    def _tell_presence(self, rooms: Iterable[RoomActivity], serial: int) -> None:
+        for activity in rooms:
             if len(activity.watchers) <= MAX_PRESENCE_WATCHERS:
                 for watcher in activity.watchers:
                     watcher.presence = serial
@@ -291,6 +313,8 @@ class Notifier:
                     self._event_redacted(item)
                 elif isinstance(item, RoomForgotten):
                     self._forgotten(item)
+                elif isinstance(item, DeviceChanged):
+                    self._devices_changed(item)
 
     def _room_events(self, item: RoomEvents) -> None:
         position = item.events[-1].position
@@ -360,6 +384,39 @@ class Notifier:
         if activity is not None:
             activity.typing = serial
             self._wake(activity.watchers)
+
+    @property
+    def devices_unsettled(self) -> bool:
+        """Whether somebody's devices have changed and it is not known yet whom that concerns."""
+        return self._device_lookups > 0
+
+    def _devices_changed(self, item: DeviceChanged) -> None:
+        self._device_lookups += 1
+        lookup = self._look_up(self._tell_devices(item))
+        lookup.add_done_callback(partial(self._devices_told, item.position))
+
+    async def _tell_devices(self, item: DeviceChanged) -> None:
+        concerned = {stream} if (stream := self._streams.get(item.user_id)) is not None else set()
+        for room_id in await self._sharing.encrypted_rooms(item.user_id):
+            if (activity := self._activity.get(room_id)) is not None:
+                concerned |= activity.watchers
+        for stream in concerned:
+            stream.devices = max(stream.devices, item.position)
+        self._wake(concerned)
+
+    def _devices_told(self, position: Position, lookup: asyncio.Task[None]) -> None:
+        self._device_lookups -= 1
+        if lookup.cancelled() or lookup.exception() is not None:
+            # It may concern anybody: each of them finds out with the next answer.
+            for stream in self._streams.values():
+                stream.devices = max(stream.devices, position)
+
+    def _look_up(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Begin what has to ask the store, and keep it until it ends."""
+        lookup = asyncio.get_running_loop().create_task(work)
+        self._lookups.add(lookup)
+        lookup.add_done_callback(self._lookups.discard)
+        return lookup
 
     # Waking.
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import orjson
 
-from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.filters import EventFormat, RoomEventFilter
 from hamrasan.rooms.heroes import heroes
-from hamrasan.rooms.history import MEMBER, History
+from hamrasan.rooms.history import History
 from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline import is_wanted
@@ -24,7 +23,7 @@ from hamrasan.storage.ports.rooms import EventReader, MembershipRow, StateReader
 from hamrasan.storage.ports.user_data import AccountDataReader, AccountDataRow, ReceiptReader, ReceiptRow
 from hamrasan.sync.notifier import RoomActivity, UserStream
 from hamrasan.sync.request import SyncRequest
-from hamrasan.sync.room_state import RoomStates
+from hamrasan.sync.room_state import RoomStates, was_in
 from hamrasan.sync.shared_chunks import SharedChunks
 from hamrasan.sync.timelines import SyncTimeline, Timelines, timeline_limit
 from hamrasan.sync.unread import IgnoredBy, UnreadCounter, UnreadState
@@ -198,8 +197,7 @@ class RoomSections:
         """Return whether the user was in the room where the client's token stands."""
         if own.position <= request.after:
             return own.membership == "join"
-        before = await self._state.at(room.number, request.after, [(MEMBER, own.user_id)])
-        return bool(before) and parse_json(before[0].content).get("membership") == "join"
+        return await was_in(self._state, room, own.user_id, request.after)
 
     async def _receipts_part(
         self,

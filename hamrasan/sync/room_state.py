@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.rooms.heroes import heroes
 from hamrasan.rooms.history import MEMBER
 from hamrasan.rooms.room import Room
@@ -23,6 +24,12 @@ class StateUpdate(NamedTuple):
     events: list[TimelineEvent]
     members_changed: bool
     """Somebody's membership changed since the token, whether or not the client is shown it."""
+
+
+async def was_in(state: StateReader, room: Room, user_id: str, position: Position) -> bool:
+    """Return whether a user was in a room at a position."""
+    members = await state.at(room.number, position, [(MEMBER, user_id)])
+    return bool(members) and parse_json(members[0].content).get("membership") == "join"
 
 
 class RoomStates:

@@ -71,7 +71,7 @@ async def sync(request: Request, services: Services) -> Answer:
         if body is not None:
             return json_bytes(body)
     if not asked.timeout_ms:
-        return json_bytes(services.sync.nothing_new(seen))
+        return json_bytes(services.sync.nothing_new(wanted, seen))
     return ParkedSync(services, wanted, stream, seen, asked.timeout_ms / 1000)
 
 
@@ -143,7 +143,8 @@ class ParkedSync(Parked):
         if body is None:
             # What was nothing for this client stays so, even if it would be something now (by a user ignored then).
             self._nothing_until = self._seen
-            self._request = replace(self._request, since=self._seen)
+            since = self._seen._replace(presence=self._request.presence)
+            self._request = replace(self._request, since=since)
             self._park()
         else:
             connection, self._connection = self._connection, None
@@ -157,7 +158,7 @@ class ParkedSync(Parked):
     def expired(self) -> Response:
         """Nothing has happened in time."""
         self.cancelled()
-        return json_bytes(self._services.sync.nothing_new(self._nothing_until))
+        return json_bytes(self._services.sync.nothing_new(self._request, self._nothing_until))
 
 
 ROUTES = [
