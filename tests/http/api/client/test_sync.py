@@ -77,8 +77,10 @@ def test_the_same_token_gives_the_same_news_again(server: Running) -> None:
         "t1_1",
         "0",
         "s" * 5_000,
-    ]
-    + ["s1_" + "9" * 40 + "_0_0_abc", "s1_١_0_0_abc", "\x00"],
+        "s1_" + "9" * 40 + "_0_0_abc",
+        "s1_١_0_0_abc",  # digits, but not those of tokens
+        "\x00",
+    ],
 )
 def test_what_is_no_token_is_refused(server: Running, token: str) -> None:
     alice = server.register("alice")
