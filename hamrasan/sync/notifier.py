@@ -343,7 +343,8 @@ class Notifier:
             activity.events = activity.latest = max(activity.latest, stored.position)
         else:
             self._unwatch(stream, room_id)
-            stream.unread.pop(room_id, None)
+        # Whoever joins begins anew, and a new name is one that push rules may ask for.
+        stream.unread.pop(room_id, None)
         self._wake([stream])
 
     def _receipt_changed(self, item: ReceiptChanged) -> None:

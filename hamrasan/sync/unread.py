@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.push_rules.conditions import RuleContext
 from hamrasan.protocol.push_rules.evaluate import CompiledRuleset, evaluate
+from hamrasan.protocol.relations import THREAD
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.storage.ports.journal import Position
@@ -21,6 +23,7 @@ from hamrasan.storage.ports.rooms import (
     NOTIFIES,
     EventReader,
     StateReader,
+    StoredEvent,
 )
 from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
 
@@ -46,10 +49,17 @@ class IgnoredBy(Protocol):
         """Return the users whom `user_id` ignores."""
 
 
+class ThreadsOf(Protocol):
+    """Knows which thread an event is part of."""
+
+    async def thread_of(self, stored: StoredEvent) -> str:
+        """Return the root of the thread that an event is part of, or `main`."""
+
+
 class UnreadState:
     """One reader's counts in one room, up to a position."""
 
-    __slots__ = ("highlights", "ignored", "notifications", "read", "rules", "threads", "upto")
+    __slots__ = ("display_name", "highlights", "ignored", "notifications", "read", "rules", "threads", "upto")
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class UnreadState:
         upto: Position,
         rules: CompiledRuleset | None,
         ignored: frozenset[str],
+        display_name: str | None,
     ) -> None:
         self.read = read
         """Positions read up to, by thread; `UNTHREADED` covers all."""
@@ -65,6 +76,8 @@ class UnreadState:
         """The reader's push rules, None for the predefined ones. Whoever changes them drops the state."""
         self.ignored = ignored
         """Whom the reader ignores; likewise."""
+        self.display_name = display_name
+        """What the reader is called in the room, for rules that ask for it; likewise."""
         self.notifications = 0
         self.highlights = 0
         self.threads: dict[str, list[int]] = {}
@@ -80,13 +93,13 @@ class UnreadState:
             self.highlights + sum(counts[1] for counts in threads),
         )
 
-    def is_read(self, position: Position, thread: str | None) -> bool:
+    def is_read(self, position: Position, thread: str) -> bool:
         """Return whether a receipt covers an event."""
-        return position <= self.read.get(UNTHREADED, 0) or position <= self.read.get(thread or MAIN, 0)
+        return position <= self.read.get(UNTHREADED, 0) or position <= self.read.get(thread, 0)
 
-    def add(self, thread: str | None, highlight: bool) -> None:
+    def add(self, thread: str, highlight: bool) -> None:
         """Count one event that notifies."""
-        if thread is None:
+        if thread == MAIN:
             self.notifications += 1
             self.highlights += highlight
         else:
@@ -94,9 +107,9 @@ class UnreadState:
             counts[0] += 1
             counts[1] += highlight
 
-    def sent_own(self, thread: str | None) -> None:
+    def sent_own(self, thread: str) -> None:
         """The reader sent an event: what stands before it in the same timeline is read."""
-        if thread is None:
+        if thread == MAIN:
             self.notifications = self.highlights = 0
         else:
             self.threads.pop(thread, None)
@@ -112,7 +125,9 @@ class UnreadCounter:
         receipts: ReceiptReader,
         push_rules: PushRulesOf,
         ignored: IgnoredBy,
+        threads: ThreadsOf,
     ) -> None:
+        self._threads = threads
         self._events = events
         self._state = state
         self._receipts = receipts
@@ -131,9 +146,19 @@ class UnreadCounter:
             known = states[room.id] = await self._begin(room, user_id)
         after = known.upto
         if after < room.durable_head and after < upto:
+            events = await self._between(room, after, upto)
+            threads = {
+                event.stored.event_id: await self._threads.thread_of(event.stored)
+                for event in events
+                if _is_indirect(event, known, user_id)
+            }
+            if states.get(room.id) is not known or known.upto != after:
+                # Read or counted meanwhile, for another device.
+                return await self.count(states, room, user_id, upto)
+            for event in events:
+                thread = threads.get(event.stored.event_id)
+                self._add(known, room, event, user_id, _thread(event) if thread is None else thread)
             known.upto = upto
-            for event in await self._between(room, after, upto):
-                self._add(known, room, event, user_id)
         return known
 
     def count_now(
@@ -144,14 +169,17 @@ class UnreadCounter:
         if known is None or known.upto > upto or known.upto < room.tail_start:
             return None
         if known.upto < upto and known.upto < room.durable_head:
-            for event in room.tail_between(known.upto, upto):
-                self._add(known, room, event, user_id)
+            events = room.tail_between(known.upto, upto)
+            for event in events:
+                if event.stored.rel_type is not None and _is_indirect(event, known, user_id):
+                    return None
+            for event in events:
+                self._add(known, room, event, user_id, _thread(event))
             known.upto = upto
         return known
 
-    def _add(self, known: UnreadState, room: Room, event: TimelineEvent, user_id: str) -> None:
+    def _add(self, known: UnreadState, room: Room, event: TimelineEvent, user_id: str, thread: str) -> None:
         stored = event.stored
-        thread = stored.relates_to if stored.rel_type == "m.thread" else None
         if stored.sender == user_id:
             known.sent_own(thread)
         elif (
@@ -162,7 +190,7 @@ class UnreadCounter:
             if known.rules is None:
                 notifies, highlights = _default(event, user_id)
             else:
-                notifies, highlights = _evaluate(room, event, user_id, known.rules)
+                notifies, highlights = _evaluate(room, event, user_id, known.rules, known.display_name)
             if notifies:
                 known.add(thread, highlights)
 
@@ -171,27 +199,31 @@ class UnreadCounter:
         read: dict[str, Position] = {}
         for row in await self._receipts.of_user_in_room(user_id, room.number):
             read[row.thread_id] = max(read.get(row.thread_id, 0), row.event_position)
-        joined = room.members.get(user_id)
-        floor = joined.position if joined is not None else room.durable_head
-        if joined is not None and floor > room.tail_start:
-            floor = await self._joined_at(room, user_id)
+        floor, display_name = await self._stay(room, user_id)
         return UnreadState(
             read,
             max(floor, read.get(UNTHREADED, 0)),
             await self._push_rules.compiled_for(user_id),
             await self._ignored.ignored_by(user_id),
+            display_name,
         )
 
-    async def _joined_at(self, room: Room, user_id: str) -> Position:
-        """Return where the user's present stay in the room began: profile changes are memberships too."""
+    async def _stay(self, room: Room, user_id: str) -> tuple[Position, str | None]:
+        """Return where the user's present stay in the room began, and what they are called there.
+
+        Not simply their membership: changes of the profile are memberships too, and threads stay unread over them.
+        """
         since: Position = 0
         inside = False
+        display_name: object = None
         for stored in await self._state.versions(room.number, "m.room.member", user_id):
-            joins = b'"membership":"join"' in stored.content
+            content = parse_json(stored.content)
+            joins = content.get("membership") == "join"
             if joins and not inside:
                 since = stored.position
             inside = joins
-        return since
+            display_name = content.get("displayname")
+        return since, display_name if isinstance(display_name, str) else None
 
     async def _between(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
         if after >= room.tail_start:
@@ -206,7 +238,23 @@ class UnreadCounter:
         return found[::-1]
 
 
-def _evaluate(room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset) -> tuple[bool, bool]:
+def _thread(event: TimelineEvent) -> str:
+    """Return the thread of an event that says itself which one it is part of."""
+    stored = event.stored
+    return stored.relates_to if stored.rel_type == THREAD and stored.relates_to is not None else MAIN
+
+
+def _is_indirect(event: TimelineEvent, known: UnreadState, user_id: str) -> bool:
+    """Return whether the thread of an event is that of what it relates to, and matters for the reader's counts."""
+    stored = event.stored
+    if stored.rel_type is None or stored.rel_type == THREAD or stored.relates_to is None:
+        return False
+    return stored.sender == user_id or known.rules is not None or stored.flags != 0
+
+
+def _evaluate(
+    room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset, display_name: str | None
+) -> tuple[bool, bool]:
     """Return (notifies, highlights) under rules that the reader has changed."""
     stored = event.stored
     levels = room.power_levels
@@ -214,6 +262,7 @@ def _evaluate(room: Room, event: TimelineEvent, user_id: str, rules: CompiledRul
         user_id=user_id,
         member_count=room.joined,
         sender_power_level=levels.of(stored.sender),
+        display_name=display_name,
         notification_levels={"room": levels.notification("room")},
     )
     fields = {
