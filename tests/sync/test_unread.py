@@ -147,8 +147,8 @@ class Story:
                 await world.member(room_id, BOB, "leave")
                 await world.member(room_id, BOB, "join")
             case ("ignore", ignored):
-                content = {"ignored_users": {user_id: {} for user_id in ignored}}
-                await services.account_data.set_by_client(BOB, "", "m.ignored_user_list", content)
+                everybody: dict[str, Any] = {"ignored_users": {user_id: {} for user_id in ignored}}
+                await services.account_data.set_by_client(BOB, "", "m.ignored_user_list", everybody)
             case ("rule", name):
                 kind, rule_id, body = RULES[name]
                 await services.push_rules.put(BOB, kind, rule_id or room_id, body, None, None)

@@ -28,6 +28,10 @@ class Chat:
     def mark(self, event_id: str, type: str = "m.read", **body: Any) -> None:
         self.bob.post(room_path(self.room_id, "receipt", type, event_id), body)
 
+    def mention(self, sender: Person, **whom: Any) -> str:
+        content: dict[str, Any] = {"m.mentions": whom}
+        return sender.send(self.room_id, "hear, hear", **content)
+
     def threads(self) -> tuple[tuple[int, int], dict[str, tuple[int, int]]]:
         """Return the counts of the main timeline, and of each thread that has some."""
         answer = self.bob.sync(filter=BY_THREAD)
@@ -67,11 +71,11 @@ def test_what_the_predefined_rules_leave_out_does_not_count(chat: Chat) -> None:
 
 
 def test_mentions_highlight_for_whom_they_mean(chat: Chat) -> None:
-    chat.alice.send(chat.room_id, "you", **{"m.mentions": {"user_ids": [chat.bob.user_id]}})
+    chat.mention(chat.alice, user_ids=[chat.bob.user_id])
     assert (chat.unread(), chat.unread(chat.carol)) == ((1, 1), (1, 0))
-    chat.alice.send(chat.room_id, "all", **{"m.mentions": {"room": True}})
+    chat.mention(chat.alice, room=True)
     assert (chat.unread(), chat.unread(chat.carol)) == ((2, 2), (2, 1))
-    chat.carol.send(chat.room_id, "may not", **{"m.mentions": {"room": True}})
+    chat.mention(chat.carol, room=True)  # who may not
     assert chat.unread() == (3, 2)
     chat.alice.send(chat.room_id, f"no mention of {chat.bob.user_id}, only text")
     assert chat.unread() == (4, 2)
@@ -111,8 +115,7 @@ def test_ones_own_message_clears_what_stands_before_it(chat: Chat) -> None:
 
 
 def test_a_redacted_message_counts_no_more(chat: Chat) -> None:
-    mention: Any = {"m.mentions": {"user_ids": [chat.bob.user_id]}}
-    said = chat.alice.send(chat.room_id, "you", **mention)
+    said = chat.mention(chat.alice, user_ids=[chat.bob.user_id])
     chat.alice.send(chat.room_id, "other")
     since = chat.bob.sync()["next_batch"]
     assert chat.unread() == (2, 1)
