@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, VisibilityTimeline, parse_visibility
@@ -13,6 +14,15 @@ from hamrasan.storage.ports.rooms import StateReader
 
 VISIBILITY = "m.room.history_visibility"
 MEMBER = "m.room.member"
+
+
+class Stay(NamedTuple):
+    """A time that a user was in a room."""
+
+    begin: Position
+    """Of the event by which they joined."""
+    end: Position | None
+    """Of the event by which they left; None: they are there."""
 
 
 class History:
@@ -41,19 +51,28 @@ class History:
             return list(events)
         return [event for event in events if timeline.can_see(event.stored.position)]
 
+    async def stays(self, room: Room, user_id: str) -> list[Stay]:
+        """Return the times that a user has been in the room, the oldest first; changes of the profile end none."""
+        found: list[Stay] = []
+        begin: Position | None = None
+        for stored in await self._state.versions(room.number, MEMBER, user_id):
+            joins = parse_json(stored.content)["membership"] == "join"
+            if joins and begin is None:
+                begin = stored.position
+            elif not joins and begin is not None:
+                found.append(Stay(begin, stored.position))
+                begin = None
+        if begin is not None:
+            found.append(Stay(begin, None))
+        return found
+
     async def left_at(self, room: Room, user_id: str) -> Position | None:
-        """Return the position of the event that ended the user's last stay in the room, None if there was no stay.
+        """Return the position of the event that ended the user's last stay in the room, None if none has ended.
 
         What came after it (a ban, an invite that was turned down) does not let anybody see more.
         """
-        ended: Position | None = None
-        inside = False
-        for stored in await self._state.versions(room.number, MEMBER, user_id):
-            joins = parse_json(stored.content)["membership"] == "join"
-            if inside and not joins:
-                ended = stored.position
-            inside = joins
-        return ended
+        ends = [stay.end for stay in await self.stays(room, user_id) if stay.end is not None]
+        return ends[-1] if ends else None
 
     async def _sees_all(self, room: Room, user_id: str) -> bool:
         """Return whether no event needs to be looked at: the user is inside, and the room never hid its history."""

@@ -19,6 +19,7 @@ from hamrasan.protocol.relations import (
     latest_edit,
 )
 from hamrasan.protocol.visibility import VisibilityTimeline
+from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent, json_string, parsed_event
 from hamrasan.runtime.clock import Clock
@@ -68,8 +69,14 @@ class Renderer:
     """Renders events for readers."""
 
     def __init__(
-        self, events: EventReader, relations: RelationReader, state: StateReader, clock: Clock
+        self,
+        events: EventReader,
+        relations: RelationReader,
+        state: StateReader,
+        erasure: Erasure,
+        clock: Clock,
     ) -> None:
+        self._erasure = erasure
         self._events = events
         self._relations = relations
         self._state = state
@@ -80,6 +87,7 @@ class Renderer:
     ) -> list[bytes]:
         """Return the client form of `events`, with bundled aggregations; `room_id` is left out for `/sync`."""
         now = self._clock.now_ms()
+        events = await self.shown(room, events, reader)
         extras = await self._extras(room, events, reader, bundle=True)
         suffix = b',"room_id":%b' % json_string(room.id) if room_id else b""
         memberships = await self._memberships(room, events, reader.user_id)
@@ -96,6 +104,18 @@ class Renderer:
                 unsigned += extra
             rendered.append(b'%b%b,"unsigned":{%b}}' % (event.body, suffix, unsigned))
         return rendered
+
+    async def shown(
+        self, room: Room, events: Sequence[TimelineEvent], reader: Reader
+    ) -> Sequence[TimelineEvent]:
+        """Return events with those in redacted form that the reader is to see so (of erased users)."""
+        redacted = await self._erasure.redacted(room, [event.stored for event in events], reader.user_id)
+        if not redacted:
+            return events
+        return [
+            TimelineEvent(redacted[event.stored.position]) if event.stored.position in redacted else event
+            for event in events
+        ]
 
     @staticmethod
     def is_plain(room: Room, event: TimelineEvent) -> bool:
@@ -139,7 +159,9 @@ class Renderer:
         extras: dict[str, bytes] = {}
         replaced = [e.stored for e in events if e.stored.replaces and e.stored.redacted_by is None]
         if replaced:
-            before = {s.position: s for s in await self._events.by_positions([e.replaces for e in replaced])}
+            former = await self._events.by_positions([e.replaces for e in replaced])
+            before = {s.position: s for s in former}
+            before.update(await self._erasure.redacted(room, former, reader.user_id))
             for stored in replaced:
                 if (previous := before.get(stored.replaces)) is not None:
                     extras[stored.event_id] = b',"prev_content":%b,"replaces_state":%b,"prev_sender":%b' % (
@@ -154,7 +176,7 @@ class Renderer:
             for stored in redacted:
                 if (redaction := by_id.get(stored.redacted_by or "")) is not None:
                     extras[stored.event_id] = extras.get(stored.event_id, b"") + (
-                        b',"redacted_because":' + self._plain(room, redaction)
+                        b',"redacted_because":' + await self._inner(room, redaction, reader)
                     )
         if bundle:
             await self._bundle(room, events, reader, extras)
@@ -207,7 +229,7 @@ class Renderer:
         candidates = {c.event_id: c for c in found if c.room == room.number and reader.may_see(c)}
         original = parsed_event(stored, room.id)
         edit = latest_edit(original, (parsed_event(c, room.id) for c in candidates.values()))
-        if edit is None:
+        if edit is None or await self._erasure.redacted(room, [candidates[edit.event_id]], reader.user_id):
             return None
         return orjson.Fragment(self._plain(room, candidates[edit.event_id]))
 
@@ -215,7 +237,7 @@ class Renderer:
         found = await self.thread(room, root, reader)
         if found is None:
             return None
-        rendered = self._plain(room, found.latest)
+        rendered = await self._inner(room, found.latest, reader)
         if await self._relations.related_kinds([found.latest.event_id], (REPLACE,)):
             edit = await self._latest_edit(room, found.latest, reader)
             if edit is not None:
@@ -244,6 +266,11 @@ class Renderer:
         )
         shown = [reply for reply in found if reply.room == room.number and reader.may_see(reply)]
         return Thread(len(shown), shown[0], participated) if shown else None
+
+    async def _inner(self, room: Room, stored: StoredEvent, reader: Reader) -> bytes:
+        """Return what a reader is shown of an event inside another one."""
+        redacted = await self._erasure.redacted(room, [stored], reader.user_id)
+        return self._plain(room, redacted.get(stored.position, stored))
 
     def _plain(self, room: Room, stored: StoredEvent) -> bytes:
         """Return the client form with the least `unsigned`, for events inside others."""

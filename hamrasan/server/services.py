@@ -36,6 +36,7 @@ from hamrasan.http.services import (
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
+from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
@@ -127,7 +128,8 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
     history = History(store.state)
-    renderer = Renderer(store.events, store.relations, store.state, clock)
+    erasure = Erasure(store.accounts, history)
+    renderer = Renderer(store.events, store.relations, store.state, erasure, clock)
     access = RoomAccess(registry, store.rooms, history)
     typing = Typing(clock)
     journal.observe(typing.committed)

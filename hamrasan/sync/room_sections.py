@@ -255,6 +255,7 @@ class RoomSections:
         """Return events in the form that the client's filter asks for."""
         chosen = request.filter
         if chosen.event_format is EventFormat.FEDERATION:
+            events = await self._renderer.shown(room, events, request.reader)
             forms = [
                 {**pdu_of(e.stored, room.id, room.version), "event_id": e.stored.event_id} for e in events
             ]
