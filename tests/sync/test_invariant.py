@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ steps = st.one_of(
     st.tuples(st.just("leave"), rooms, users),
     st.tuples(st.just("kick"), rooms, users, users),
     st.tuples(st.just("invite"), rooms, users, users),
+    st.tuples(st.just("ban"), rooms, users, users),
     st.tuples(st.just("sync"), st.integers(0, 2)),
     st.tuples(st.just("restart")),
 )
@@ -59,31 +61,82 @@ async def act_in_room(world: World, act: str, room_id: str, who: list[Any]) -> N
             await world.member(room_id, sender, act)
         case "kick", [sender, target]:
             await world.member(room_id, sender, "leave", target)
-        case "invite", [sender, target]:
-            await world.member(room_id, sender, "invite", target)
+        case (("invite" | "ban"), [sender, target]):
+            await world.member(room_id, sender, act, target)
 
 
+async def compare(client: Client) -> None:
+    """Fail unless a client knows just what one that begins now is told."""
+    fresh = Client(client.world, client.who, **{**client.options, "device": "FRESH"})
+    await fresh.sync()
+    assert client.state == fresh.state
+    assert client.invited == fresh.invited
+    for room_id, events in fresh.timelines.items():
+        known = client.timelines[room_id]
+        shared = min(len(events), len(known))
+        assert events[len(events) - shared :] == known[len(known) - shared :]
+    for room_id in client.unread.keys() & fresh.state.keys():
+        assert client.unread[room_id] == fresh.unread[room_id]
+
+
+@pytest.mark.parametrize("visibility", [None, "joined"])
 @pytest.mark.parametrize("state_after", [False, True])
 @given(taken=st.lists(steps, max_size=30))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_incremental_syncs_add_up_to_an_initial_one(state_after: bool, taken: list[Step]) -> None:
+def test_incremental_syncs_add_up_to_an_initial_one(
+    state_after: bool, visibility: str | None, taken: list[Step]
+) -> None:
     async def scenario(world: World) -> None:
-        room_ids = [await world.room(ALICE), await world.room(BOB)]
+        room_ids = [await world.room(ALICE, visibility=visibility), await world.room(BOB)]
         clients = [Client(world, BOB, state_after=state_after), Client(world, CAROL, state_after=state_after)]
         for step in taken:
             await take(world, step, room_ids, clients)
         for client in clients:
             await client.sync()
-            fresh = Client(world, client.who, state_after=state_after, device="FRESH")
-            await fresh.sync()
-            assert client.state == fresh.state
-            assert client.invited == fresh.invited
-            for room_id, events in fresh.timelines.items():
-                known = client.timelines[room_id]
-                shared = min(len(events), len(known))
-                assert events[len(events) - shared :] == known[len(known) - shared :]
-            for room_id in client.unread.keys() & fresh.state.keys():
-                assert client.unread[room_id] == fresh.unread[room_id]
+            await compare(client)
+
+    in_world(scenario)
+
+
+@pytest.mark.parametrize("timeline", [{"types": ["m.room.message"]}, {"not_types": ["*"]}, {"limit": 1}])
+@given(taken=st.lists(steps, max_size=30))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_filter_of_timelines_hides_state(timeline: dict[str, Any], taken: list[Step]) -> None:
+    async def scenario(world: World) -> None:
+        room_ids = [await world.room(ALICE, visibility="joined"), await world.room(BOB)]
+        client = Client(world, CAROL, filter={"room": {"timeline": timeline}})
+        for step in taken:
+            await take(world, step, room_ids, [client])
+        await client.sync()
+        everything = Client(world, CAROL, device="FRESH")
+        await everything.sync()
+        assert client.state == everything.state
+
+    in_world(scenario)
+
+
+@given(taken=st.lists(steps.filter(lambda step: step[0] not in ("sync", "restart")), max_size=40))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_happens_while_an_answer_is_written_is_told_by_the_next(taken: list[Step]) -> None:
+    async def scenario(world: World) -> None:
+        room_ids = [await world.room(ALICE), await world.room(BOB)]
+        client = Client(world, BOB)
+        done = asyncio.Event()
+
+        async def keep_syncing() -> None:
+            while not done.is_set():
+                await client.sync()
+                await asyncio.sleep(0)
+
+        syncing = asyncio.create_task(keep_syncing())
+        for step in taken:
+            await take(world, step, room_ids, [])
+        done.set()
+        await syncing
+        await client.sync()
+        await compare(client)
+        for room_id, events in client.timelines.items():
+            assert len(events) == len(set(events)), room_id
 
     in_world(scenario)
 
