@@ -230,8 +230,6 @@ def _query_name(draft: Draft, rng: Random) -> str:
     name = rng.choice(KNOWN_QUERIES)
     text = rng.choice(list(QUERIES))
     draft.query += [(name, QUERIES[text])] * rng.choice((1, 1, 1, 3))
-    if name in ("access_token", "user_id"):
-        draft.user_id = None
     return f"query: added {name}"
 
 
