@@ -17,7 +17,7 @@ from hamrasan.rooms.decision import EventRedacted
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
-from hamrasan.storage.ports.devices import DeviceChanged
+from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.journal import Batch, Journal, Position
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -51,8 +51,15 @@ COUNTING_TYPES = ("m.push_rules", "m.ignored_user_list")
 class Waiter(Protocol):
     """A parked request."""
 
+    @property
+    def device_id(self) -> str:
+        """The device that waits."""
+
     def wake(self) -> None:
         """Something that may concern the waiter has changed. It has been unregistered."""
+
+    def end(self) -> None:
+        """The waiter's device is no more. It has been unregistered."""
 
 
 class RoomActivity:
@@ -315,6 +322,8 @@ class Notifier:
                     self._forgotten(item)
                 elif isinstance(item, DeviceChanged):
                     self._devices_changed(item)
+                elif isinstance(item, DeviceDeleted):
+                    self._device_deleted(item)
 
     def _room_events(self, item: RoomEvents) -> None:
         position = item.events[-1].position
@@ -385,6 +394,16 @@ class Notifier:
         if activity is not None:
             activity.typing = serial
             self._wake(activity.watchers)
+
+    def _device_deleted(self, item: DeviceDeleted) -> None:
+        """Send away those who wait on a device that was logged out: nothing more is for them."""
+        stream = self._streams.get(item.user_id)
+        if stream is None:
+            return
+        stream.sent_members.pop(item.device_id, None)
+        for waiter in [waiter for waiter in stream.waiters if waiter.device_id == item.device_id]:
+            stream.waiters.discard(waiter)
+            asyncio.get_running_loop().call_soon(waiter.end)
 
     @property
     def devices_unsettled(self) -> bool:

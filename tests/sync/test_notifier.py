@@ -11,7 +11,9 @@ ALICE, BOB = "@alice:example.org", "@bob:example.org"
 
 
 class NotedWaiter:
-    """A parked request that notes when it is woken."""
+    """A parked request that notes when it is woken, and when it is sent away."""
+
+    device_id = "ALICE"
 
     def __init__(self, notes: list[str]) -> None:
         self._notes = notes
@@ -20,6 +22,9 @@ class NotedWaiter:
     def wake(self) -> None:
         self._notes.append("woken")
         self.woken.set()
+
+    def end(self) -> None:
+        self._notes.append("ended")
 
 
 def _answered(notes: list[str], sending: asyncio.Future[str]) -> None:
@@ -47,7 +52,12 @@ def test_those_who_send_are_answered_before_anybody_is_woken() -> None:
 class BrokenWaiter:
     """A parked request whose answer cannot be composed."""
 
+    device_id = "ALICE"
+
     def wake(self) -> None:
+        raise RuntimeError("broken")
+
+    def end(self) -> None:
         raise RuntimeError("broken")
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hamrasan.accounts.presence import ONLINE, STATES
+from hamrasan.accounts.tokens import unknown_token
 from hamrasan.http.eager import Finished, start
 from hamrasan.http.errors import response_to
 from hamrasan.http.query import Query
@@ -104,6 +105,15 @@ class ParkedSync(Parked):
             self.wake()
         else:
             self._services.notifier.park(self._stream, self)
+
+    @property
+    def device_id(self) -> str:
+        """The device that waits."""
+        return self._request.reader.device_id
+
+    def end(self) -> None:
+        """The device has been logged out meanwhile."""
+        self._fail(unknown_token("This device has been logged out."))
 
     def wake(self) -> None:
         """Compose the answer; usually without waiting, else in a task."""

@@ -212,15 +212,27 @@ def _cut(person: Person) -> None:
         stream.get_extra_info("socket").shutdown(2)
 
 
-def test_logging_out_ends_the_waiting(server: Running) -> None:
+@pytest.mark.parametrize("path", ["/logout", "/logout/all"])
+def test_logging_out_ends_the_waiting(server: Running, path: str) -> None:
     scene = Scene(server)
     other = server.log_in(scene.bob)
     since = other.sync()["next_batch"]
     with waiting(server) as clients:
-        answer = clients.begin(other, since, timeout=1_000)
+        answer = clients.begin(other, since)
+        other.post(path)
+        with pytest.raises(AssertionError, match="M_UNKNOWN_TOKEN"):
+            answer.result(20)
+    assert not stream_of(server, scene.bob).waiters
+
+
+def test_logging_out_one_device_leaves_the_others_waiting(server: Running) -> None:
+    scene = Scene(server)
+    other = server.log_in(scene.bob)
+    since = scene.bob.sync()["next_batch"]
+    with waiting(server) as clients:
+        answer = clients.begin(scene.bob, since)
         other.post("/logout")
-        assert "next_batch" in answer.result(20)
-    assert other.request("GET", "/sync").status_code == 401
+        assert answer.result(20)["device_lists"]["changed"] == [scene.bob.user_id]
 
 
 def test_two_requests_of_one_device_are_both_answered(server: Running) -> None:
