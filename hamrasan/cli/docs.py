@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from hamrasan.cli.commands_page import commands_page
+from hamrasan.cli.limits_page import limits_page
 from hamrasan.cli.texts import Texts
 from hamrasan.http.api.client import auth_fallback
 from hamrasan.http.api.routes import CLIENT_ROUTES
@@ -108,11 +110,12 @@ def _unserved_section() -> str:
     return "".join(lines)
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "commands.md": lambda: _NOTE + commands_page(),
     "client-server-api.md": client_server_api_page,
+    "limits.md": lambda: _NOTE + limits_page(),
 }
 
 
