@@ -27,6 +27,8 @@ MEMBER = "m.room.member"
 AUTHORISED_VIA = "join_authorised_via_users_server"
 _INTRODUCED = frozenset({"join", "invite", "knock"})
 """Memberships whose events carry the member's name and avatar."""
+_REMOVABLE = _INTRODUCED | {"ban"}
+"""Memberships that others can end: there is nothing to tell somebody who never was here."""
 
 
 class Membership:
@@ -127,7 +129,7 @@ class Membership:
         """Remove a member, or take an invite or a knock back. Raises `M_FORBIDDEN`, also if there is nothing of it."""
         room = await self._access.joined(room_id, sender)
         if room.membership(target) not in _INTRODUCED:
-            raise forbidden(f"{target} is not in this room.")
+            raise _not_inside(target)
         await self._set(room, sender, target, _content("leave", reason))
 
     async def ban(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
@@ -150,7 +152,15 @@ class Membership:
         What `content` lacks of the member's name and avatar is filled in. Raises `M_FORBIDDEN`, `M_INVITE_BLOCKED`,
         `M_NOT_FOUND` for inviting a user who does not exist, `M_BAD_JSON` for a content without a membership.
         """
-        return await self._set(await self._get_or_refuse(room_id), sender, target, content)
+        room = await self._get_or_refuse(room_id)
+        membership = content.get("membership")
+        if membership == "leave" and target != sender and room.membership(target) not in _REMOVABLE:
+            raise _not_inside(target)
+        if membership == "invite" and room.membership(sender) != "join":
+            # The rules leave this to a signature where the invite is for an address: whoever wrote that into the room
+            # may have been banned since.
+            raise _outside()
+        return await self._set(room, sender, target, content)
 
     async def _set(self, room: Room, sender: str, target: str, content: Mapping[str, Any]) -> str:
         membership = content.get("membership")
@@ -221,7 +231,7 @@ class Membership:
             return await self._registry.get(room_id)
         except MatrixError as error:
             if error.status == 404:
-                raise forbidden("You are not in this room.") from None
+                raise _outside() from None
             raise
 
     def _is_local(self, user_id: str) -> bool:
@@ -230,3 +240,11 @@ class Membership:
 
 def _content(membership: str, reason: str | None) -> dict[str, Any]:
     return {"membership": membership} if reason is None else {"membership": membership, "reason": reason}
+
+
+def _outside() -> MatrixError:
+    return forbidden("You are not in this room.")
+
+
+def _not_inside(target: str) -> MatrixError:
+    return forbidden(f"{target} is not in this room.")

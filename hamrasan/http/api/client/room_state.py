@@ -18,8 +18,10 @@ async def set_state(request: Request, services: Services) -> Response:
     """Set the state under a type and a state key; membership changes follow the same rules as their own endpoints."""
     content = request.strict_json()
     event_type, state_key = request.path["event_type"], request.path.get("state_key", "")
-    leaves = event_type == MEMBER and content.get("membership") == "leave"
-    user_id = (request.requester if leaves else active_requester(request)).user_id
+    user_id: str = request.requester.user_id
+    leaves = event_type == MEMBER and state_key == user_id and content.get("membership") == "leave"
+    if not leaves:
+        active_requester(request)
     if event_type == MEMBER:
         event_id = await services.membership.put_state(request.path["room_id"], user_id, state_key, content)
         return ok({"event_id": event_id})

@@ -407,6 +407,23 @@ def test_memberships_that_are_set_as_state_follow_the_same_rules(
     assert memberships(alice, room_id, bob) == ["join", "join", "leave"]
 
 
+def test_nobody_is_removed_through_the_state_who_never_was_inside(
+    alice: Person, bob: Person, carol: Person
+) -> None:
+    room_id = alice.create_room(invite=[bob.user_id])
+    since = carol.sync()["next_batch"]
+    content = {"membership": "leave", "reason": "read this"}
+    path = room_path(room_id, "state", MEMBER, carol.user_id)
+    refused(alice.request("PUT", path, content), 403, "M_FORBIDDEN")
+    assert memberships(alice, room_id, carol) == []
+    assert "rooms" not in carol.sync(since)
+    alice.put(room_path(room_id, "state", MEMBER, bob.user_id), content)
+    alice.put(path, {"membership": "ban"})
+    alice.put(path, content)
+    assert memberships(alice, room_id, bob) == ["invite", "leave"]
+    assert memberships(alice, room_id, carol) == ["ban", "leave"]
+
+
 # Invites to an address, which other servers and clients may have written into a room.
 
 
@@ -432,6 +449,24 @@ def test_a_signed_invite_lets_its_person_in(alice: Person, bob: Person, carol: P
     refused(join_any(bob, room_id), 403, "M_FORBIDDEN")
     answered(join_any(bob, room_id, {"third_party_signed": signed}))
     assert memberships(alice, room_id, bob) == ["invite", "join"]
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_signed_invite_is_not_sent_by_who_was_removed(
+    alice: Person, bob: Person, carol: Person, removed: bool
+) -> None:
+    room_id = alice.create_room(invite=[bob.user_id])
+    bob.join(room_id)
+    signed = signed_for(carol.user_id, pending_invite(bob, room_id))
+    if removed:
+        answered(act(alice, room_id, "ban", bob))
+    content = {"membership": "invite", "third_party_invite": {"display_name": "c", "signed": signed}}
+    response = bob.request("PUT", room_path(room_id, "state", MEMBER, carol.user_id), content)
+    if removed:
+        refused(response, 403, "M_FORBIDDEN")
+    else:
+        answered(response)
+    assert memberships(alice, room_id, carol) == ([] if removed else ["invite"])
 
 
 @pytest.mark.parametrize("wrong", ["key", "token", "validity", "mxid", "form"])
@@ -473,3 +508,19 @@ def test_who_is_suspended_may_leave_but_not_take_part(server: Running) -> None:
         refused(response, 403, "M_USER_SUSPENDED")
     answered(act(bob, first, "leave"))
     assert memberships(alice, first, bob) == ["join", "leave"]
+
+
+def test_who_is_suspended_removes_nobody_through_the_state(server: Running) -> None:
+    alice, bob = server.register("alice"), server.register("bob")
+    room_id = alice.create_room(preset="public_chat")
+    bob.join(room_id)
+    server.run(server.server.services.accounts.set_suspended(alice.user_id, True))
+    content = {"membership": "leave"}
+    refused(
+        alice.request("PUT", room_path(room_id, "state", MEMBER, bob.user_id), content),
+        403,
+        "M_USER_SUSPENDED",
+    )
+    assert memberships(bob, room_id, bob) == ["join"]
+    alice.put(room_path(room_id, "state", MEMBER, alice.user_id), content)
+    assert memberships(bob, room_id, alice) == ["join", "leave"]
