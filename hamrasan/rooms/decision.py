@@ -224,10 +224,10 @@ class Decision:
         before = (room.head, room.depth, room.extremities)
         self._undo.append(lambda: self._restore(before))
         room.head, room.depth, room.extremities = stored.position, stored.depth, (stored.event_id,)
-        if new.txn is not None:
-            key = (stored.sender, *new.txn)
-            room.transactions[key] = stored.event_id
-            self._undo.append(lambda: _forget(room.transactions, key))
+        txn, transactions = new.txn, room.transactions
+        if txn is not None and transactions is not None:
+            transactions.note(stored.sender, txn, stored.position)
+            self._undo.append(lambda: transactions.forget(stored.sender, txn))
         if stored.state_key is not None:
             self._apply_state(new, stored, stored.state_key)
         elif stored.rel_type == "m.thread" and stored.relates_to is not None:
@@ -268,10 +268,6 @@ class Decision:
 
     def _restore(self, before: tuple[int, int, tuple[str, ...]]) -> None:
         self._room.head, self._room.depth, self._room.extremities = before
-
-
-def _forget(transactions: dict[tuple[str, str, str], str], key: tuple[str, str, str]) -> None:
-    transactions.pop(key, None)
 
 
 def _check_size(new: NewEvent, size: int) -> None:

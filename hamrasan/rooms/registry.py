@@ -11,7 +11,7 @@ from hamrasan.protocol.errors import MatrixError, not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.room import Member, Room
-from hamrasan.rooms.transactions import TransactionIndex
+from hamrasan.rooms.transactions import REMEMBERED, Transactions, is_made_by
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Batch, Journal
@@ -44,7 +44,6 @@ class RoomRegistry:
         self._recent: OrderedDict[str, Room] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._last_number = 0
-        self._transactions = TransactionIndex(events)
         journal.observe(self._committed)
         journal.on_failure(self._drop_undurable)
 
@@ -118,22 +117,31 @@ class RoomRegistry:
             return same
         decision = self.begin(room)
         stored = decision.add(new)
-        if new.txn is not None:
-            self._transactions.note(*new.txn)
         await decision.submit()
         return stored.event_id
 
     async def find_transaction(self, room: Room, sender: str, txn: Transaction) -> str | None:
         """Return the id of the event that this transaction made before, once that event is durable."""
-        if not await self._transactions.may_know(txn.device_id, txn.txn_id):
+        transactions = room.transactions
+        if transactions is None:
+            transactions = await self._load_transactions(room)
+        position = transactions.find(sender, txn)
+        if position is None:
             return None
-        for stored in await self.events.by_transaction(txn.device_id, txn.txn_id):
-            if stored.room == room.number and stored.sender == sender:
-                return stored.event_id
-        pending = room.transactions.get((sender, *txn))
-        if pending is not None:
+        if position > room.durable_head:
             await self.journal.submit(Batch())  # an empty batch is done when everything before it is
-        return pending
+        for stored in await self.events.by_positions([position]):
+            if is_made_by(stored, sender, txn):
+                return stored.event_id
+        return None
+
+    async def _load_transactions(self, room: Room) -> Transactions:
+        """Return the room's transactions, from the store if this is the first time that they are asked for."""
+        await self.journal.submit(Batch())
+        events = await self.events.page(room.number, 0, self.journal.durable, REMEMBERED, backwards=True)
+        if room.transactions is None:
+            room.transactions = Transactions(reversed(events))
+        return room.transactions
 
     def _same_state(self, room: Room, new: NewEvent) -> str | None:
         """Return the id of the current state event if `new` says just what it says, so that nothing is added twice."""

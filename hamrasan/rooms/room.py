@@ -16,6 +16,7 @@ from hamrasan.protocol.auth_rules.state import join_rule_of
 from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.rooms.timeline_event import TimelineEvent, parsed_event
+from hamrasan.rooms.transactions import Transactions
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import RoomRow, StoredEvent
 
@@ -92,8 +93,8 @@ class Room:
         self.head: Position = 0
         self.depth = 0
         self.extremities: tuple[str, ...] = ()
-        self.transactions: dict[tuple[str, str, str], str] = {}
-        """Events decided but perhaps not durable, by (sender, device, transaction id)."""
+        self.transactions: Transactions | None = None
+        """Those of the last events, decided or durable; None until somebody sends with a transaction id."""
         self.tail: deque[TimelineEvent] = deque()
         self.tail_bytes = 0
         self.tail_start: Position = 0
@@ -205,8 +206,6 @@ class Room:
         for stored in events:
             self._append(TimelineEvent(stored))
             self.durable_head = stored.position
-            if stored.txn_id is not None and stored.txn_device is not None:
-                self.transactions.pop((stored.sender, stored.txn_device, stored.txn_id), None)
 
     def tail_between(self, after: Position, upto: Position) -> list[TimelineEvent]:
         """Return the events of the tail with after < position <= upto, the oldest first."""

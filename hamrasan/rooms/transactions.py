@@ -1,44 +1,56 @@
-"""Which transaction ids a device has used (client-server API, "Transaction identifiers"), answered from memory.
+"""Which events of a room repeated requests have made before (client-server API, "Transaction identifiers").
 
-The store knows the event of every transaction; asking it for each send would cost more than the rest of the send. So a
-device's ids are read once, when it first sends, and kept as hashes: only one that may be known is looked up.
+Whoever repeats a request has had no answer, so its event is among the last ones of the room. These are kept in memory;
+nothing has to be looked up, and no index written, for the requests that are not repeated: nearly all.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import islice
 
-from hamrasan.storage.ports.rooms import EventReader
+from hamrasan.rooms.new_event import Transaction
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import StoredEvent
 
-MAX_DEVICES = 10_000
-"""Devices whose ids are kept; those that sent longest ago are read again when they send."""
-MAX_IDS = 100_000
-"""Ids of one device that are kept (about 8 MB); devices with more are looked up each time."""
+REMEMBERED = 256
+"""Last events of a room whose transactions are known, also after a restart: more than a client, or all clients of a
+room, send before they notice that an answer is missing. In a room that stays in memory it is twice that, about 50 kB.
+"""
 
 
-class TransactionIndex:
-    """Tells whether a transaction may have been made before."""
+class Transactions:
+    """The transactions of one room's last events, by hashes; whoever finds a position compares the event."""
 
-    def __init__(self, events: EventReader) -> None:
-        self._events = events
-        self._devices: OrderedDict[str, set[int]] = OrderedDict()
+    __slots__ = ("_positions",)
 
-    async def may_know(self, device_id: str, txn_id: str) -> bool:
-        """Return False if the device surely never used this id."""
-        known = self._devices.get(device_id)
-        if known is None:
-            ids = await self._events.transactions(device_id, MAX_IDS + 1)
-            # What was noted while reading belongs to it as well.
-            known = self._devices.setdefault(device_id, set())
-            known.update(map(hash, ids))
-            while len(self._devices) > MAX_DEVICES:
-                self._devices.popitem(last=False)
-        else:
-            self._devices.move_to_end(device_id)
-        return len(known) > MAX_IDS or hash(txn_id) in known
+    def __init__(self, events: Iterable[StoredEvent] = ()) -> None:
+        """Begin with `events`, the oldest first."""
+        self._positions: dict[int, Position] = {}
+        for stored in events:
+            if stored.txn_device is not None and stored.txn_id is not None:
+                self.note(stored.sender, Transaction(stored.txn_device, stored.txn_id), stored.position)
 
-    def note(self, device_id: str, txn_id: str) -> None:
-        """The device is using this id now."""
-        known = self._devices.get(device_id)
-        if known is not None and len(known) <= MAX_IDS:
-            known.add(hash(txn_id))
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def find(self, sender: str, txn: Transaction) -> Position | None:
+        """Return the position of the event that a transaction has probably made."""
+        return self._positions.get(hash((sender, txn)))
+
+    def note(self, sender: str, txn: Transaction, position: Position) -> None:
+        """A transaction makes the event at `position`."""
+        positions = self._positions
+        if len(positions) >= 2 * REMEMBERED:
+            for oldest in list(islice(positions, REMEMBERED)):
+                del positions[oldest]
+        positions[hash((sender, txn))] = position
+
+    def forget(self, sender: str, txn: Transaction) -> None:
+        """A transaction has come to nothing."""
+        self._positions.pop(hash((sender, txn)), None)
+
+
+def is_made_by(stored: StoredEvent, sender: str, txn: Transaction) -> bool:
+    """Return whether a transaction of `sender` made this event."""
+    return stored.sender == sender and (stored.txn_device, stored.txn_id) == txn

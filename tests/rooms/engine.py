@@ -106,7 +106,6 @@ def decided(room: Room) -> dict[str, Any]:
         "order": list(room.members),
         "counts": (room.joined, room.invited),
         "head": (room.head, room.depth, room.extremities),
-        "transactions": dict(room.transactions),
         "levels": [levels.of(user_id) for user_id in users],
         "thresholds": (levels.ban, levels.kick, levels.invite, levels.redact, levels.events_default),
         "join rule": room.join_rule,

@@ -213,12 +213,6 @@ class EventReader(Protocol):
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event; 0 if it has none."""
 
-    async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
-        """Return the events that this device sent with this transaction id (of several rooms or users, if need be)."""
-
-    async def transactions(self, device_id: str, limit: int) -> list[str]:
-        """Return at most `limit` transaction ids that this device ever used for events."""
-
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event nearest to `ts` by `origin_server_ts`, at or before it if `backwards`, else at or after."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from hamrasan.storage.sqlite.database import Snapshot, connect, missing_migrations
+from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.store import DATABASE_FILE, StoreMissing, StoreOutdated
 
 POSITIONS = {
     "rooms": "SELECT min(position), max(position) FROM rooms",
     "events": "SELECT min(position), max(position) FROM events",
+    "recent_events": "SELECT min(position), max(position) FROM recent_events",
     "state_versions": "SELECT min(position), max(position) FROM state_versions",
     "memberships": "SELECT min(position), max(position) FROM memberships",
     "account_data": "SELECT min(position), max(position) FROM account_data",
@@ -39,7 +41,7 @@ class Inspection:
             connection.close()
         self.database = Snapshot(path)
         self.rooms = SqliteRooms(self.database)
-        self.events = SqliteEvents(self.database)
+        self.events = SqliteEvents(self.database, RecentEvents(self.database))
         self.state = SqliteState(self.database)
 
     def damages(self) -> list[str]:

@@ -18,7 +18,8 @@ from typing import Any
 import structlog
 
 from hamrasan.protocol.errors import limit_exceeded
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position, Probe
+from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position, Probe, Write
+from hamrasan.storage.sqlite.recent_events import Mover, RecentEvents, kind_of
 
 MAX_WAITING = 4_000
 """Batches that may wait to become durable (half a second of writing); beyond it senders are asked to slow down."""
@@ -31,7 +32,10 @@ two threads would change places for every event."""
 
 _log = structlog.get_logger("hamrasan.journal")
 
-STATEMENTS: dict[type, str] = {Probe: "UPDATE probes SET count = count + 1"}
+Statements = Mapping[type, str | tuple[str, ...]]
+"""The SQL of each class of writes; several statements are given the same values."""
+
+STATEMENTS: Statements = {Probe: "UPDATE probes SET count = count + 1"}
 
 OnCommit = Callable[[float, Sequence[Batch]], None]
 """Hears, on the loop's thread, how many seconds a commit took and what was in it; must not raise."""
@@ -50,28 +54,37 @@ def _by_rows(insert: str) -> list[tuple[int, str]]:
     return [(size, head + " VALUES " + ", ".join([row] * size)) for size in ROWS_PER_STATEMENT]
 
 
+def execute(connection: sqlite3.Connection, statements: str | tuple[str, ...], write: Write) -> None:
+    """Carry out one write."""
+    for statement in (statements,) if isinstance(statements, str) else statements:
+        connection.execute(statement, write)
+
+
 class SqliteJournal:
     """The single writer of a SQLite store (see `hamrasan.storage.ports.journal.Journal`)."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
-        statements: Mapping[type, str],
+        statements: Statements,
         appends: frozenset[type],
         after_appends: frozenset[type],
+        recent: RecentEvents,
         on_commit: OnCommit = nobody_counts,
     ) -> None:
         """Take over `connection` for writing.
 
         `statements` maps classes of writes to SQL. Rows of the `appends` classes never touch each other, and no other
         write of the same commit but those of the `after_appends` classes, so they may be written together.
-        `on_commit` hears of each commit.
+        Events are told to `recent`, and moved from there. `on_commit` hears of each commit.
         """
         self._connection = connection
         self._statements = statements
         self._appends = appends
-        self._append_statements = {kind: _by_rows(statements[kind]) for kind in appends}
+        self._append_statements = {kind: _by_rows(str(statements[kind])) for kind in appends}
         self._after_appends = after_appends
+        self._recent = recent
+        self._mover = Mover(len(recent))
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
         self._gathered: list[_Waiting] = []
@@ -163,6 +176,17 @@ class SqliteJournal:
             handled.wait()
         else:
             self._loop.call_soon_threadsafe(self._committed, group, time.perf_counter() - began)
+            self._move_recent([batch for batch, _ in group])
+
+    def _move_recent(self, batches: Sequence[Batch]) -> None:
+        if not self._mover.is_due(batches):
+            return
+        try:
+            moved = self._mover.move(self._connection)
+        except sqlite3.Error as error:
+            _log.error("recent_events_not_moved", reason=str(error))
+        else:
+            self._loop.call_soon_threadsafe(self._recent.moved, moved)
 
     def _commit(self, batches: Sequence[Batch]) -> None:
         connection, statements = self._connection, self._statements
@@ -173,13 +197,13 @@ class SqliteJournal:
             for batch in batches:
                 positions += batch.positions
                 for write in batch.writes:
-                    kind = type(write)
+                    kind = kind_of(write)
                     if kind in self._appends:
                         together.setdefault(kind, []).append(write)
                         continue
                     if kind in self._after_appends:
                         self._append(together)
-                    connection.execute(statements[kind], write)
+                    execute(connection, statements[kind], write)
             self._append(together)
             if positions:
                 connection.execute("UPDATE journal SET durable = durable + ?", (positions,))
@@ -206,6 +230,7 @@ class SqliteJournal:
         batches = [batch for batch, _ in group]
         self._on_commit(seconds, batches)
         self._durable += sum(batch.positions for batch in batches)
+        self._recent.committed(batches)
         for observer in self._observers:
             observer(batches)
         for _, future in group:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hamrasan.storage.ports.accounts import AnnounceOutsideChange
 from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position
+from hamrasan.storage.sqlite.journal import Statements, execute
 
 
 class OutsideJournal:
     """Writes each batch in a transaction of its own, on the caller's thread."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: Mapping[type, str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, statements: Statements) -> None:
         """Take over `connection` for writing; `statements` maps classes of writes to SQL."""
         self._connection = connection
         self._statements = statements
@@ -73,7 +74,7 @@ class OutsideJournal:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for write in writes:
-                connection.execute(self._statements[type(write)], write)
+                execute(connection, self._statements[type(write)], write)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -10,10 +10,14 @@ from hamrasan.storage.ports import rooms as port
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent
 from hamrasan.storage.sqlite.database import Database, Row
+from hamrasan.storage.sqlite.recent_events import RecentEvent, RecentEvents
 
-STATEMENTS: dict[type, str] = {
+_EVENT_VALUES = "(" + ", ".join("?" * len(StoredEvent._fields)) + ")"
+
+STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.NewRoom: "INSERT INTO rooms (room, room_id, version, creator, position) VALUES (?, ?, ?, ?, ?)",
-    port.StoredEvent: "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    port.StoredEvent: f"INSERT INTO events VALUES {_EVENT_VALUES}",
+    RecentEvent: f"INSERT INTO recent_events VALUES {_EVENT_VALUES}",
     port.StateVersion: (
         "INSERT INTO state_versions (room, type, state_key, position, event_position) VALUES (?, ?, ?, ?, ?)"
     ),
@@ -28,7 +32,10 @@ STATEMENTS: dict[type, str] = {
         "INSERT INTO threads (room, root, latest, replies) VALUES (?, ?, ?, 1)"
         " ON CONFLICT (room, root) DO UPDATE SET latest = excluded.latest, replies = threads.replies + 1"
     ),
-    port.RedactEvent: "UPDATE events SET content = ?, redacted_by = ? WHERE position = ?",
+    port.RedactEvent: (
+        "UPDATE events SET content = ?, redacted_by = ? WHERE position = ?",
+        "UPDATE recent_events SET content = ?, redacted_by = ? WHERE position = ?",
+    ),
     port.PutAlias: "INSERT INTO room_aliases (alias, room, creator) VALUES (?, ?, ?)",
     port.DeleteAlias: "DELETE FROM room_aliases WHERE alias = ?",
     port.MoveAliases: "UPDATE room_aliases SET room = ? WHERE room = ?",
@@ -40,7 +47,7 @@ STATEMENTS: dict[type, str] = {
     ),
 }
 
-APPENDS: frozenset[type] = frozenset({port.StoredEvent, port.StateVersion, port.NewReport})
+APPENDS: frozenset[type] = frozenset({port.StoredEvent, RecentEvent, port.StateVersion, port.NewReport})
 """Rows that no other write of the same commit reads or changes, but for `AFTER_APPENDS`."""
 
 AFTER_APPENDS: frozenset[type] = frozenset({port.RedactEvent})
@@ -51,6 +58,7 @@ _EVENT = (
     " e.replaces, e.flags, e.relates_to, e.rel_type, e.txn_device, e.txn_id, e.redacted_by"
 )
 SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
+_SELECT_ANY = "SELECT " + _EVENT + " FROM all_events e "
 _AT_LATEST = (
     "JOIN state_versions s ON s.event_position = e.position JOIN (SELECT room, type, state_key,"
     " max(position) AS position FROM state_versions WHERE room = ? AND +position <= ?"
@@ -64,6 +72,8 @@ _MEMBERSHIP = (
     "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
     " FROM memberships m JOIN rooms r ON r.room = m.room "
 )
+_FAR = 2**62
+"""A position that no journal comes to."""
 _CHUNK = 500
 """Values in one `IN (...)`: below the parameter limit of every SQLite build."""
 NEAREST_WINDOW = 100
@@ -86,27 +96,38 @@ def marks(count: int) -> str:
 class SqliteEvents:
     """Reads events."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, recent: RecentEvents) -> None:
         self._database = database
+        self._recent = recent
 
     async def by_id(self, event_id: str) -> StoredEvent | None:
         """Return the event with this id."""
-        row = self._database.get(SELECT_EVENT + "WHERE e.event_id = ?", (event_id,))
+        position = self._recent.position_of(event_id)
+        if position is not None:
+            row = self._database.get(_SELECT_ANY + "WHERE e.position = ?", (position,))
+        else:
+            sql = SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) = substr(?1, 2, 8) AND e.event_id = ?1"
+            row = self._database.get(sql, (event_id,))
         return None if row is None else StoredEvent._make(row)
 
     async def by_ids(self, event_ids: Sequence[str]) -> list[StoredEvent]:
         """Return those of the events that exist, in the order of position."""
-        events: list[StoredEvent] = []
-        for chunk in chunks(event_ids):
-            sql = SELECT_EVENT + "WHERE e.event_id IN " + marks(len(chunk))
-            events += events_of(self._database.rows(sql, chunk))
+        positions = {event_id: self._recent.position_of(event_id) for event_id in event_ids}
+        events = await self.by_positions(
+            [position for position in positions.values() if position is not None]
+        )
+        for chunk in chunks([event_id for event_id, position in positions.items() if position is None]):
+            sql = SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) IN {0} AND e.event_id IN {0}".format(
+                marks(len(chunk))
+            )
+            events += events_of(self._database.rows(sql, [i[1:9] for i in chunk] + list(chunk)))
         return sorted(events)
 
     async def by_positions(self, positions: Sequence[Position]) -> list[StoredEvent]:
         """Return the events at these positions."""
         events: list[StoredEvent] = []
         for chunk in chunks(sorted(positions)):
-            sql = SELECT_EVENT + "WHERE e.position IN " + marks(len(chunk)) + " ORDER BY e.position"
+            sql = _SELECT_ANY + "WHERE e.position IN " + marks(len(chunk)) + " ORDER BY e.position"
             events += events_of(
                 self._database.rows(sql, chunk)
                 if len(positions) <= _CHUNK
@@ -118,24 +139,30 @@ class SqliteEvents:
         self, room: int, after: Position, upto: Position, limit: int, *, backwards: bool
     ) -> list[StoredEvent]:
         """Return at most `limit` events with after < position <= upto."""
+        return self._page(room, after, upto, limit, backwards=backwards)
+
+    def _page(
+        self, room: int, after: Position, upto: Position, limit: int, *, backwards: bool
+    ) -> list[StoredEvent]:
+        recent = self._recent.in_room(room, after, upto, limit, backwards=backwards)
+        if len(recent) == limit:  # what lies beyond the last of them is not wanted
+            after, upto = (max(after, recent[-1]), upto) if backwards else (after, min(upto, recent[-1]))
         order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
         sql = SELECT_EVENT + "WHERE e.room = ? AND e.position > ? AND e.position <= ? " + order
-        return events_of(self._database.rows(sql, (room, after, upto, limit)))
+        found = self._database.rows(sql, (room, after, upto, limit))
+        if recent:
+            # By position, since some may have been moved and found already.
+            both = {row[0]: row for row in found}
+            for chunk in chunks(recent):
+                sql = _SELECT_ANY + "WHERE e.position IN " + marks(len(chunk))
+                both.update((row[0], row) for row in self._database.rows(sql, chunk))
+            found = [both[position] for position in sorted(both, reverse=backwards)][:limit]
+        return events_of(found)
 
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event."""
         row = self._database.get("SELECT max(position) FROM events WHERE room = ?", (room,))
-        return row[0] or 0 if row else 0
-
-    async def by_transaction(self, device_id: str, txn_id: str) -> list[StoredEvent]:
-        """Return the events that this device sent with this transaction id."""
-        sql = SELECT_EVENT + "WHERE e.txn_device = ? AND e.txn_id = ?"
-        return events_of(self._database.rows(sql, (device_id, txn_id)))
-
-    async def transactions(self, device_id: str, limit: int) -> list[str]:
-        """Return at most `limit` transaction ids that this device ever used for events."""
-        sql = "SELECT txn_id FROM events WHERE txn_device = ? AND txn_id IS NOT NULL LIMIT ?"
-        return [txn_id for (txn_id,) in await self._database.scan(sql, (device_id, limit))]
+        return max(row[0] or 0 if row else 0, self._recent.last_in_room(room))
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event whose timestamp is nearest to `ts`, on the asked side.
@@ -143,17 +170,8 @@ class SqliteEvents:
         Positions grow with time but for the clocks of other servers: bisect on the room's index, then look around.
         """
         middle = self._first_position_at(room, ts)
-        around = events_of(
-            self._database.rows(
-                SELECT_EVENT + "WHERE e.room = ? AND e.position >= ? ORDER BY e.position LIMIT ?",
-                (room, middle, NEAREST_WINDOW),
-            )
-        ) + events_of(
-            self._database.rows(
-                SELECT_EVENT + "WHERE e.room = ? AND e.position < ? ORDER BY e.position DESC LIMIT ?",
-                (room, middle, NEAREST_WINDOW),
-            )
-        )
+        around = self._page(room, middle - 1, _FAR, NEAREST_WINDOW, backwards=False)
+        around += self._page(room, 0, middle - 1, NEAREST_WINDOW, backwards=True)
         if backwards:
             before = [event for event in around if event.origin_server_ts <= ts]
             return max(before, key=lambda event: (event.origin_server_ts, event.position), default=None)
@@ -161,21 +179,19 @@ class SqliteEvents:
         return min(later, key=lambda event: (event.origin_server_ts, event.position), default=None)
 
     def _first_position_at(self, room: int, ts: int) -> Position:
-        bounds = self._database.get("SELECT min(position), max(position) FROM events WHERE room = ?", (room,))
-        if bounds is None or bounds[0] is None:
+        first = self._page(room, 0, _FAR, 1, backwards=False)
+        if not first:
             return 0
-        low, high = bounds[0], bounds[1] + 1
+        last = self._page(room, 0, _FAR, 1, backwards=True)
+        low, high = first[0].position, last[0].position + 1
         while low < high:
-            row = self._database.get(
-                "SELECT position, origin_server_ts FROM events WHERE room = ? AND position >= ?"
-                " ORDER BY position LIMIT 1",
-                (room, (low + high) // 2),
-            )
-            if row is None or row[1] >= ts:
-                high = (low + high) // 2
+            middle = (low + high) // 2
+            after = self._page(room, middle - 1, _FAR, 1, backwards=False)
+            if not after or after[0].origin_server_ts >= ts:
+                high = middle
             else:
-                low = row[0] + 1
-        return int(low)
+                low = after[0].position + 1
+        return low
 
 
 class SqliteState:
@@ -186,7 +202,7 @@ class SqliteState:
 
     async def current(self, room: int) -> list[StoredEvent]:
         """Return the current state events other than memberships."""
-        return await self.at(room, 2**62, members=False)
+        return await self.at(room, _FAR, members=False)
 
     async def at(
         self, room: int, position: Position, keys: Sequence[StateKey] | None = None, *, members: bool = True

@@ -12,8 +12,9 @@ from hamrasan.storage.sqlite import accounts, devices, journal, rooms, server, t
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.devices import SqliteDevices
-from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, nobody_counts
+from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
+from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
@@ -21,7 +22,7 @@ from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
 
-STATEMENTS = {
+STATEMENTS: Statements = {
     **accounts.STATEMENTS,
     **devices.STATEMENTS,
     **journal.STATEMENTS,
@@ -98,8 +99,10 @@ def open_store(data_dir: Path, on_commit: OnCommit = nobody_counts) -> Store:
     try:
         writer = connect(data_dir / DATABASE_FILE)
         migrate(writer)
-        journal = SqliteJournal(writer, STATEMENTS, rooms.APPENDS, rooms.AFTER_APPENDS, on_commit)
-        return _assemble(journal, Database(data_dir / DATABASE_FILE), lock)
+        database = Database(data_dir / DATABASE_FILE)
+        recent = RecentEvents(database)
+        journal = SqliteJournal(writer, STATEMENTS, rooms.APPENDS, rooms.AFTER_APPENDS, recent, on_commit)
+        return _assemble(journal, database, recent, lock)
     except BaseException:
         lock.close()
         raise
@@ -126,7 +129,8 @@ def open_beside(data_dir: Path) -> Store:
     finally:
         if lock is not None:
             lock.close()  # a server may start at any time
-    return _assemble(OutsideJournal(writer, STATEMENTS), Database(data_dir / DATABASE_FILE), None)
+    database = Database(data_dir / DATABASE_FILE)
+    return _assemble(OutsideJournal(writer, STATEMENTS), database, RecentEvents(database), None)
 
 
 def _lock(data_dir: Path) -> IO[bytes] | None:
@@ -140,11 +144,13 @@ def _lock(data_dir: Path) -> IO[bytes] | None:
     return lock
 
 
-def _assemble(journal: ClosableJournal, database: Database, lock: IO[bytes] | None) -> Store:
+def _assemble(
+    journal: ClosableJournal, database: Database, recent: RecentEvents, lock: IO[bytes] | None
+) -> Store:
     return Store(
         journal=journal,
         server=SqliteServer(database),
-        events=SqliteEvents(database),
+        events=SqliteEvents(database, recent),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
         relations=SqliteRelations(database),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Position, Write
+from hamrasan.storage.ports.journal import Batch, Position, Write
 from hamrasan.storage.ports.relations import ThreadRow, ThreadSender
 from hamrasan.storage.ports.rooms import (
     ForgetRoom,
@@ -156,32 +156,6 @@ def test_a_page_lies_after_and_up_to_a_position_in_its_room(run: Callable[[Scena
         assert await page(ROOM, mine[4].position, FAR, 10, backwards=False) == []
         assert await store.events.head(ROOM) == mine[-1].position
         assert await store.events.head(77) == 0
-
-    run(scenario)
-
-
-def test_events_are_found_by_their_transaction(run: Callable[[Scenario], None]) -> None:
-    async def scenario(store: Store) -> None:
-        here = await add(store, txn_device="PHONE", txn_id="t1")
-        there = await add(store, room=OTHER, txn_device="PHONE", txn_id="t1")
-        await add(store, txn_device="LAPTOP", txn_id="t1")
-        await add(store, txn_device="PHONE", txn_id="t2")
-        await add(store)
-        assert sorted(await store.events.by_transaction("PHONE", "t1")) == [here, there]
-        assert await store.events.by_transaction("PHONE", "t3") == []
-        assert sorted(set(await store.events.transactions("PHONE", 10))) == ["t1", "t2"]
-        assert len(await store.events.transactions("PHONE", 2)) == 2
-        assert await store.events.transactions("TABLET", 10) == []
-
-    run(scenario)
-
-
-def test_an_event_is_kept_once(run: Callable[[Scenario], None]) -> None:
-    async def scenario(store: Store) -> None:
-        first = await add(store, event_id="$same")
-        with pytest.raises(CommitFailed):
-            await add(store, event_id="$same", content=b"{}")
-        assert await store.events.page(ROOM, 0, FAR, 10, backwards=False) == [first]
 
     run(scenario)
 

@@ -1,0 +1,158 @@
+"""Messages that are durable but not yet in `events`, the indexed table, and how they get there.
+
+Every row of `events` changes a page of each index, at a random place, and a commit writes all these pages: for a few
+dozen messages that costs several times what the messages themselves do. So plain messages (no state, no relation) are
+committed to `recent_events`, which has no index, and many of them are moved at once. What is looked up by more than
+the position is found, meanwhile, by what is kept of them in memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from hamrasan.storage.ports.journal import Batch, Position, Write
+from hamrasan.storage.ports.rooms import StoredEvent
+from hamrasan.storage.sqlite.database import Database
+
+COMMITS_PER_MOVE = 64
+"""A move holds up the commits that come meanwhile for about as long as that many commits take."""
+MIN_MOVED = 256
+MAX_MOVED = 4_096
+"""Rows of one move: fewer share too few pages, more would hold up commits for longer than a twentieth of a second."""
+
+MOVE = (
+    "INSERT INTO events SELECT * FROM recent_events",
+    "DELETE FROM recent_events",
+)
+
+
+class RecentEvent(StoredEvent):
+    """An event that goes to `recent_events`."""
+
+    __slots__ = ()
+
+
+class _Whereabouts(NamedTuple):
+    """What is kept in memory of a row."""
+
+    position: Position
+    room: int
+    event_id: str
+
+
+def kind_of(write: Write) -> type:
+    """Return the class by which the journal finds the statement of a write.
+
+    State and relations are looked up in ways that only `events` has indexes for.
+    """
+    kind = type(write)
+    if kind is StoredEvent and write[_STATE_KEY] is None and write[_RELATES_TO] is None:
+        return RecentEvent
+    return kind
+
+
+_STATE_KEY = StoredEvent._fields.index("state_key")
+_RELATES_TO = StoredEvent._fields.index("relates_to")
+
+
+class RecentEvents:
+    """Where the rows of `recent_events` are: by event id, and by room. It may know more than is still there.
+
+    Whoever finds a position here reads it from the view `all_events`: the row may be moved at any moment.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._rows: deque[_Whereabouts] = deque()
+        self._positions: dict[str, Position] = {}
+        self._rooms: dict[int, deque[Position]] = {}
+        rows = database.rows("SELECT position, room, event_id FROM recent_events ORDER BY position")
+        self._add(map(_Whereabouts._make, rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def position_of(self, event_id: str) -> Position | None:
+        """Return the position of a recent event."""
+        return self._positions.get(event_id)
+
+    def in_room(
+        self, room: int, after: Position, upto: Position, limit: int, *, backwards: bool
+    ) -> list[Position]:
+        """Return the positions of at most `limit` recent events of a room, the nearest to where one begins."""
+        here = self._rooms.get(room)
+        if here is None or here[-1] <= after or here[0] > upto:
+            return []
+        found: list[Position] = []
+        for position in reversed(here) if backwards else here:
+            if after < position <= upto:
+                found.append(position)
+                if len(found) == limit:
+                    break
+        return found
+
+    def last_in_room(self, room: int) -> Position:
+        """Return the position of the last recent event of a room, 0 if there is none."""
+        here = self._rooms.get(room)
+        return 0 if here is None else here[-1]
+
+    def committed(self, batches: Sequence[Batch]) -> None:
+        """Take note of what was committed."""
+        self._add(
+            _Whereabouts._make(write[:3])
+            for batch in batches
+            for write in batch.writes
+            if kind_of(write) is RecentEvent
+        )
+
+    def moved(self, upto: Position) -> None:
+        """Forget the events up to a position: they are in `events` now."""
+        rows = self._rows
+        while rows and rows[0].position <= upto:
+            row = rows.popleft()
+            del self._positions[row.event_id]
+            here = self._rooms[row.room]
+            here.popleft()
+            if not here:
+                del self._rooms[row.room]
+
+    def _add(self, rows: Iterable[_Whereabouts]) -> None:
+        for row in rows:
+            self._rows.append(row)
+            self._positions[row.event_id] = row.position
+            self._rooms.setdefault(row.room, deque()).append(row.position)
+
+
+class Mover:
+    """Decides, on the journal's thread, when to move, and moves."""
+
+    def __init__(self, waiting: int) -> None:
+        """`waiting` rows are there already."""
+        self._waiting = waiting
+
+    def is_due(self, batches: Sequence[Batch]) -> bool:
+        """Take note of a commit; return whether it is time to move.
+
+        The busier the server, the more rows share a move, while somebody who writes alone never waits for a long one.
+        """
+        self._waiting += sum(kind_of(write) is RecentEvent for batch in batches for write in batch.writes)
+        return self._waiting >= min(max(MIN_MOVED, COMMITS_PER_MOVE * len(batches)), MAX_MOVED)
+
+    def move(self, connection: sqlite3.Connection) -> Position:
+        """Move all there is and return its last position. Raises `sqlite3.Error`, and then nothing has moved."""
+        self._waiting = 0  # also if it fails: the next try comes after as many commits again
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            last: Position | None = connection.execute("SELECT max(position) FROM recent_events").fetchone()[
+                0
+            ]
+            for statement in MOVE:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return last or 0
