@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from hamrasan.protocol.base64 import decode_base64, encode_base64, encode_base64_urlsafe
-from hamrasan.protocol.canonical_json import encode_canonical, encode_lenient_canonical
+from hamrasan.protocol.canonical_json import encode_canonical, encode_lenient_canonical, json_string
 from hamrasan.protocol.errors import MatrixError, bad_json, invalid_param, too_large
-from hamrasan.protocol.limits import MAX_EVENT_BYTES, SIGNATURE_RESERVE_BYTES
-from hamrasan.protocol.redaction import redact
+from hamrasan.protocol.limits import MAX_CANONICAL_DEPTH, MAX_EVENT_BYTES, SIGNATURE_RESERVE_BYTES
+from hamrasan.protocol.redaction import keeps_content, redact
 from hamrasan.protocol.room_versions import EventIdFormat, RoomVersion
 
 _NOT_HASHED = frozenset({"unsigned", "signatures", "hashes"})
@@ -92,12 +93,56 @@ def seal(pdu: dict[str, Any], version: RoomVersion) -> str:
     """
     hashed = {key: value for key, value in pdu.items() if key not in _NOT_HASHED}
     encoded = encode_event(hashed, version)
-    if len(encoded) + _HASHES_MEMBER_BYTES + SIGNATURE_RESERVE_BYTES > MAX_EVENT_BYTES:
+    _check_size(encoded)
+    pdu["hashes"] = {"sha256": encode_base64(sha256(encoded).digest())}
+    return event_id_of(pdu, version)
+
+
+def seals_as_message(event_type: str, state_key: str | None, version: RoomVersion) -> bool:
+    """Return whether `seal_message` can be used for an event that has no members but the usual ones."""
+    return state_key is None and version.strict_canonical_json and not keeps_content(event_type, version)
+
+
+def seal_message(
+    version: RoomVersion,
+    *,
+    room_id: str,
+    type: str,
+    sender: str,
+    content: bytes,
+    origin_server_ts: int,
+    depth: int,
+    prev_events: Sequence[str],
+    auth_events: Sequence[str],
+) -> tuple[str, bytes]:
+    """Return the id of a message event and, as canonical JSON, its `auth_events`, `hashes` and `prev_events`.
+
+    The same as `build_pdu` and `seal` give, three times as fast: nearly all events are messages, of which redaction
+    leaves no content, so the bytes that are hashed differ by little and are put together from pieces. `content` is
+    canonical JSON. Raises `M_TOO_LARGE` like `seal`.
+    """
+    auth = b'{"auth_events":%b,' % encode_canonical(auth_events)
+    prev = b'"prev_events":%b' % encode_canonical(prev_events)
+    numbers = b'"depth":%d,' % min(depth, MAX_CANONICAL_DEPTH)
+    rest = b'"origin_server_ts":%d,%b,"room_id":%b,"sender":%b,"type":%b}' % (
+        origin_server_ts,
+        prev,
+        json_string(room_id),
+        json_string(sender),
+        json_string(type),
+    )
+    hashed = b'%b"content":%b,%b%b' % (auth, content, numbers, rest)
+    _check_size(hashed)
+    hashes = b'"hashes":{"sha256":"%b"},' % b2a_base64(sha256(hashed).digest(), newline=False).rstrip(b"=")
+    referenced = b'%b"content":{},%b%b%b' % (auth, numbers, hashes, rest)
+    return _hash_id(sha256(referenced).digest(), version), b"%b%b%b}" % (auth, hashes, prev)
+
+
+def _check_size(hashed: bytes) -> None:
+    if len(hashed) + _HASHES_MEMBER_BYTES + SIGNATURE_RESERVE_BYTES > MAX_EVENT_BYTES:
         raise too_large(
             f"The event is too large; with everything around it, it has at most {MAX_EVENT_BYTES} bytes."
         )
-    pdu["hashes"] = {"sha256": encode_base64(sha256(encoded).digest())}
-    return event_id_of(pdu, version)
 
 
 def _hash_id(digest: bytes, version: RoomVersion) -> str:

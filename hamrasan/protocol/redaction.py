@@ -54,6 +54,11 @@ def redact(pdu: Mapping[str, Any], version: RoomVersion) -> dict[str, Any]:
     return redacted
 
 
+def keeps_content(type: str, version: RoomVersion) -> bool:
+    """Return whether anything may survive of the content of an event of this type."""
+    return type in _plan(version.redaction)[1]
+
+
 def redact_content(type: str, content: Mapping[str, Any], version: RoomVersion) -> dict[str, Any]:
     """Return what survives of the content of an event of this type."""
     redact_type = _plan(version.redaction)[1].get(type)

@@ -6,15 +6,15 @@ A `Decision` may hold several events (a new room's first ones): they are accepte
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hamrasan.protocol.auth_rules import auth_types, check_auth
 from hamrasan.protocol.canonical_json import compact, encode_canonical, parse_json
 from hamrasan.protocol.errors import forbidden, too_large
 from hamrasan.protocol.event import Event
-from hamrasan.protocol.event_format import build_pdu
-from hamrasan.protocol.hashing import seal
+from hamrasan.protocol.event_format import build_pdu, max_depth
+from hamrasan.protocol.hashing import seal, seal_message, seals_as_message
 from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
 from hamrasan.protocol.push_rules.classify import EventNotice, classify
 from hamrasan.protocol.redaction import redact_content
@@ -37,6 +37,9 @@ from hamrasan.storage.ports.rooms import (
 
 _COLUMNS = ("content", "type", "sender", "state_key", "room_id", "origin_server_ts", "depth")
 """Members of a PDU that have a column of their own; the rest is kept as the envelope."""
+
+_NO_PDU: Mapping[str, Any] = {}
+"""The rules look into the PDU of create events only."""
 
 COLUMN_BYTES = 1_536
 """Most bytes of an event beside content and envelope: five identifiers of at most 255 bytes, numbers, names."""
@@ -133,27 +136,11 @@ class Decision:
 
     def _build(self, new: NewEvent) -> StoredEvent:
         room = self._room
-        pdu = self._pdu(new)
-        event = Event(
-            event_id="",
-            room_id=room.id,
-            type=new.type,
-            sender=new.sender,
-            state_key=new.state_key,
-            content=new.content,
-            origin_server_ts=self._now_ms,
-            depth=pdu["depth"],
-            prev_events=pdu["prev_events"],
-            auth_events=pdu["auth_events"],
-            redacts=None if new.redacts is None else new.redacts.event_id,
-            pdu=pdu,
-        )
-        check_auth(event, room, room.version, authorised_signed=new.authorised)
-        if new.redacts is not None:
-            self._check_redaction(new, new.redacts)
-        event_id = seal(pdu, room.version)
-        content = compact(encode_canonical(pdu["content"]))
-        envelope = compact(encode_canonical({key: pdu[key] for key in pdu if key not in _COLUMNS}))
+        auth_events = self._auth_events(new)
+        if new.redacts is None and seals_as_message(new.type, new.state_key, room.version):
+            content, envelope, event_id = self._seal_message(new, auth_events)
+        else:
+            content, envelope, event_id = self._seal(new, auth_events)
         _check_size(new, len(content) + len(envelope))
         relation = relation_of(new.content)
         return StoredEvent(
@@ -164,7 +151,7 @@ class Decision:
             state_key=new.state_key,
             sender=new.sender,
             origin_server_ts=self._now_ms,
-            depth=pdu["depth"],
+            depth=self._depth,
             content=content,
             envelope=envelope,
             replaces=0 if new.state_key is None else room.state_position((new.type, new.state_key)),
@@ -175,25 +162,75 @@ class Decision:
             txn_id=None if new.txn is None else new.txn.txn_id,
         )
 
-    def _pdu(self, new: NewEvent) -> dict[str, Any]:
+    @property
+    def _depth(self) -> int:
+        return min(self._room.depth + 1, max_depth(self._room.version))
+
+    def _auth_events(self, new: NewEvent) -> list[str]:
         room = self._room
         keys = auth_types(new.type, new.sender, new.state_key, new.content, room.version)
-        auth_events = [event_id for key in keys if (event_id := room.state_event_id(key)) is not None]
-        is_create = new.type == "m.room.create"
+        return [event_id for key in keys if (event_id := room.state_event_id(key)) is not None]
+
+    def _check(self, new: NewEvent, auth_events: list[str], pdu: Mapping[str, Any]) -> None:
+        """Raise `NotAllowed` if the room's rules do not take the event."""
+        room = self._room
+        event = Event(
+            event_id="",
+            room_id=room.id,
+            type=new.type,
+            sender=new.sender,
+            state_key=new.state_key,
+            content=new.content,
+            origin_server_ts=self._now_ms,
+            depth=self._depth,
+            prev_events=room.extremities,
+            auth_events=auth_events,
+            redacts=None if new.redacts is None else new.redacts.event_id,
+            pdu=pdu,
+        )
+        check_auth(event, room, room.version, authorised_signed=new.authorised)
+        if new.redacts is not None:
+            self._check_redaction(new, new.redacts)
+
+    def _seal(self, new: NewEvent, auth_events: list[str]) -> tuple[bytes, bytes, str]:
+        """Return content, envelope and id of an event that the rules take."""
+        room = self._room
         hashed_id = room.version.authorization.room_id_is_create_hash
-        return build_pdu(
+        pdu = build_pdu(
             room.version,
-            room_id=None if is_create and hashed_id else room.id,
+            room_id=None if new.type == "m.room.create" and hashed_id else room.id,
             type=new.type,
             sender=new.sender,
             content=new.content,
             state_key=new.state_key,
             origin_server_ts=self._now_ms,
-            depth=room.depth + 1,
+            depth=self._depth,
             prev_events=list(room.extremities),
             auth_events=auth_events,
             redacts=None if new.redacts is None else new.redacts.event_id,
         )
+        self._check(new, auth_events, pdu)
+        event_id = seal(pdu, room.version)
+        envelope = {key: pdu[key] for key in pdu if key not in _COLUMNS}
+        return compact(encode_canonical(pdu["content"])), compact(encode_canonical(envelope)), event_id
+
+    def _seal_message(self, new: NewEvent, auth_events: list[str]) -> tuple[bytes, bytes, str]:
+        """Do what `_seal` does, for a message."""
+        room = self._room
+        self._check(new, auth_events, _NO_PDU)
+        content = compact(encode_canonical(new.content))
+        event_id, envelope = seal_message(
+            room.version,
+            room_id=room.id,
+            type=new.type,
+            sender=new.sender,
+            content=content,
+            origin_server_ts=self._now_ms,
+            depth=self._depth,
+            prev_events=room.extremities,
+            auth_events=auth_events,
+        )
+        return content, envelope, event_id
 
     def _check_redaction(self, new: NewEvent, target: StoredEvent) -> None:
         """Refuse a redaction that would be accepted but have no effect (room version 3, "Handling redactions")."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from hamrasan.protocol.canonical_json import json_string
 from hamrasan.protocol.relations import (
     REFERENCE,
     REPLACE,
@@ -21,7 +22,7 @@ from hamrasan.protocol.relations import (
 from hamrasan.protocol.visibility import VisibilityTimeline
 from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.room import Room
-from hamrasan.rooms.timeline_event import TimelineEvent, json_string, parsed_event
+from hamrasan.rooms.timeline_event import TimelineEvent, parsed_event
 from hamrasan.runtime.clock import Clock
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.relations import RelationReader

@@ -5,24 +5,14 @@ Nothing is parsed or serialised again: the content goes out as the bytes that we
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from hamrasan.protocol.canonical_json import compact, parse_json
+from hamrasan.protocol.canonical_json import json_string, parse_json
 from hamrasan.protocol.event import Event
 from hamrasan.protocol.room_versions import RoomVersion
 from hamrasan.storage.ports.rooms import StoredEvent
-
-_CACHED_STRINGS = 16_384
-"""Senders, types and room ids whose JSON form is kept: those of the busy rooms."""
-
-
-@lru_cache(_CACHED_STRINGS)
-def json_string(text: str) -> bytes:
-    """Return `text` as a JSON string."""
-    return compact(orjson.dumps(text))
 
 
 class TimelineEvent:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hamrasan.protocol.canonical_json import json_string
 from hamrasan.rooms.registry import RoomRegistry
-from hamrasan.rooms.timeline_event import TimelineEvent, json_string
+from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.rooms.tokens import SyncToken
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock

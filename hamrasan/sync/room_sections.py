@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
+from hamrasan.protocol.canonical_json import json_string
 from hamrasan.protocol.filters import EventFormat, RoomEventFilter
 from hamrasan.rooms.heroes import heroes
 from hamrasan.rooms.history import History
 from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline import is_wanted
-from hamrasan.rooms.timeline_event import TimelineEvent, json_string, pdu_of
+from hamrasan.rooms.timeline_event import TimelineEvent, pdu_of
 from hamrasan.rooms.tokens import page_token
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock

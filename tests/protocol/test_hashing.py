@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import canonicaljson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hamrasan.protocol.canonical_json import encode_canonical
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.protocol.event_format import build_pdu
 from hamrasan.protocol.hashing import (
     add_content_hash,
     check_content_hash,
@@ -22,8 +27,10 @@ from hamrasan.protocol.hashing import (
     reference_hash,
     room_id_of_create,
     seal,
+    seal_message,
+    seals_as_message,
 )
-from hamrasan.protocol.limits import MAX_EVENT_BYTES, SIGNATURE_RESERVE_BYTES
+from hamrasan.protocol.limits import MAX_CANONICAL_INT, MAX_EVENT_BYTES, SIGNATURE_RESERVE_BYTES
 from hamrasan.protocol.redaction import redact
 from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion, room_version
 
@@ -229,3 +236,93 @@ def test_the_room_id_is_the_create_events_id_with_another_sigil() -> None:
         with pytest.raises(MatrixError) as refused:
             call(text)
         assert refused.value.errcode == "M_INVALID_PARAM"
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-MAX_CANONICAL_INT, MAX_CANONICAL_INT) | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    version=st.sampled_from([version for version in ROOM_VERSIONS.values() if version.strict_canonical_json]),
+    kind=st.sampled_from(["m.room.message", "m.room.encrypted", "m.reaction", "m.room.name"]) | _TEXT,
+    content=st.dictionaries(_TEXT, _VALUES, max_size=4),
+    ids=st.tuples(_TEXT, _TEXT, st.lists(_TEXT, max_size=3), st.lists(_TEXT, max_size=3)),
+    numbers=st.tuples(st.integers(0, MAX_CANONICAL_INT), st.integers(0, 2**63 - 1)),
+)
+def test_a_message_is_sealed_like_every_other_event(
+    version: RoomVersion,
+    kind: str,
+    content: dict[str, Any],
+    ids: tuple[str, str, list[str], list[str]],
+    numbers: tuple[int, int],
+) -> None:
+    if not seals_as_message(kind, None, version):
+        return
+    (room_id, sender, prev_events, auth_events), (ts, depth) = ids, numbers
+    members: dict[str, Any] = {
+        "room_id": room_id,
+        "type": kind,
+        "sender": sender,
+        "origin_server_ts": ts,
+        "depth": depth,
+        "prev_events": prev_events,
+        "auth_events": auth_events,
+    }
+    pdu = build_pdu(version, content=content, state_key=None, **members)
+    expected_id = seal(pdu, version)
+    envelope = {key: pdu[key] for key in ("auth_events", "hashes", "prev_events")}
+    sealed = seal_message(version, content=encode_canonical(content), **members)
+    assert sealed == (expected_id, encode_canonical(envelope))
+
+
+@pytest.mark.parametrize(
+    ("kind", "state_key", "version_id", "expected"),
+    [
+        ("m.room.message", None, "12", True),
+        ("m.room.message", None, "6", True),
+        ("m.room.message", None, "5", False),
+        ("m.room.name", "", "12", False),
+        ("m.room.power_levels", None, "12", False),
+        ("m.room.redaction", None, "11", False),
+        ("m.room.redaction", None, "10", True),
+    ],
+)
+def test_what_is_sealed_as_a_message(
+    kind: str, state_key: str | None, version_id: str, expected: bool
+) -> None:
+    assert seals_as_message(kind, state_key, ROOM_VERSIONS[version_id]) is expected
+
+
+def _is_taken(sealing: Callable[[], Any]) -> bool:
+    try:
+        sealing()
+    except MatrixError as error:
+        return error.errcode != "M_TOO_LARGE"
+    return True
+
+
+def test_a_message_may_be_as_large_as_every_other_event() -> None:
+    version = ROOM_VERSIONS["12"]
+    members: dict[str, Any] = {
+        "room_id": "!r",
+        "type": "m.room.message",
+        "sender": "@u:domain",
+        "origin_server_ts": 1,
+        "depth": 1,
+        "prev_events": ["$p"],
+        "auth_events": ["$a"],
+    }
+
+    def fits(content: dict[str, Any]) -> tuple[bool, bool]:
+        pdu = build_pdu(version, content=content, state_key=None, **members)
+        by_the_event = _is_taken(lambda: seal(pdu, version))
+        return by_the_event, _is_taken(
+            lambda: seal_message(version, content=encode_canonical(content), **members)
+        )
+
+    sizes = [fits({"body": "x" * size}) for size in range(MAX_EVENT_BYTES - 1_500, MAX_EVENT_BYTES, 7)]
+    assert {(True, True), (False, False)} == set(sizes)

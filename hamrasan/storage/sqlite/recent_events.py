@@ -17,7 +17,7 @@ from hamrasan.storage.ports.journal import Batch, Position, Write
 from hamrasan.storage.ports.rooms import StoredEvent
 from hamrasan.storage.sqlite.database import Database
 
-COMMITS_PER_MOVE = 64
+COMMITS_PER_MOVE = 128
 """A move holds up the commits that come meanwhile for about as long as that many commits take."""
 MIN_MOVED = 256
 MAX_MOVED = 4_096
