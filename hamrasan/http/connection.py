@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from hamrasan.http import eager
@@ -23,7 +24,7 @@ from hamrasan.http.limits import (
     IDLE_SECONDS,
     MIN_BODY_RATE,
 )
-from hamrasan.http.response import Answer, Parked, Response, StreamResponse
+from hamrasan.http.response import Answer, Deferred, Parked, Response, StreamResponse
 from hamrasan.http.sink import Sink
 from hamrasan.http.streaming import close_stream, send_stream
 from hamrasan.http.wheel import NEVER
@@ -329,6 +330,9 @@ class HttpConnection(Wire):
         if isinstance(answer, Response):
             self._send(answer)
             return
+        if isinstance(answer, Deferred):
+            answer.done.add_done_callback(partial(self._deferred_done, answer.response))
+            return
         exchange.request = None
         if isinstance(answer, Parked):
             self._park(answer, exchange)
@@ -337,6 +341,16 @@ class HttpConnection(Wire):
         else:
             error = TypeError(f"a handler returned {type(answer).__name__}")
             self._send(response_to(error, exchange.operation))
+
+    def _deferred_done(self, response: Response, done: asyncio.Future[None]) -> None:
+        """Answer what waited; whether the client is still there or not, what it asked for is done."""
+        exchange = self._exchange
+        assert exchange is not None
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if error is not None:
+            response = response_to(error, exchange.operation)
+        self._send(response)
+        self._advance()
 
     def _park(self, parked: Parked, exchange: Exchange) -> None:
         engine = self._engine

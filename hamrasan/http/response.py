@@ -1,7 +1,8 @@
-"""What a handler returns: a response, a stream, or a parked request that is answered later."""
+"""What a handler returns: a response, now or once something is done, a stream, or a parked request."""
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Protocol
@@ -89,7 +90,20 @@ class Parked(ABC):
         return self.expired()
 
 
-Answer = Response | StreamResponse | Parked
+class Deferred:
+    """A response that is true once `done` has ended; if that ends with an error, the error is answered.
+
+    For what waits for one thing only, at its end: a coroutine that waits costs a task, and several times as much.
+    """
+
+    __slots__ = ("done", "response")
+
+    def __init__(self, response: Response, done: asyncio.Future[None]) -> None:
+        self.response = response
+        self.done = done
+
+
+Answer = Response | StreamResponse | Parked | Deferred
 
 
 def ok(value: Any) -> Response:

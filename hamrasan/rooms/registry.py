@@ -105,20 +105,27 @@ class RoomRegistry:
         await decision.submit()
 
     async def send(self, room: Room, new: NewEvent) -> str:
-        """Add one event and return its id once it is durable; a repeated transaction gets the first answer.
+        """Add one event and return its id once it is durable; see `submit`. Raises also `CommitFailed`."""
+        event_id, durable = await self.submit(room, new)
+        if durable is not None:
+            await durable
+        return event_id
 
-        Raises `NotAllowed` (`M_FORBIDDEN`), `M_TOO_LARGE`, `M_LIMIT_EXCEEDED` or `CommitFailed`.
+    async def submit(self, room: Room, new: NewEvent) -> tuple[str, asyncio.Future[None] | None]:
+        """Add one event; return its id, and what ends when it is durable, or with `CommitFailed`.
+
+        A repeated transaction gets the first answer, and state that says nothing new the event that said it: with
+        these there is nothing to wait for. Raises `NotAllowed` (`M_FORBIDDEN`), `M_TOO_LARGE`, `M_LIMIT_EXCEEDED`.
         """
         if new.txn is not None:
             known = await self.find_transaction(room, new.sender, new.txn)
             if known is not None:
-                return known
+                return known, None
         if new.state_key is not None and (same := self._same_state(room, new)) is not None:
-            return same
+            return same, None
         decision = self.begin(room)
         stored = decision.add(new)
-        await decision.submit()
-        return stored.event_id
+        return stored.event_id, decision.submit()
 
     async def find_transaction(self, room: Room, sender: str, txn: Transaction) -> str | None:
         """Return the id of the event that this transaction made before, once that event is durable."""

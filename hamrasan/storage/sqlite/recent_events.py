@@ -9,9 +9,8 @@ the position is found, meanwhile, by what is kept of them in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import takewhile
 
 from hamrasan.storage.ports.journal import Batch, Position, Write
 from hamrasan.storage.ports.rooms import StoredEvent
@@ -35,14 +34,6 @@ class RecentEvent(StoredEvent):
     __slots__ = ()
 
 
-class _Whereabouts(NamedTuple):
-    """What is kept in memory of a row."""
-
-    position: Position
-    room: int
-    event_id: str
-
-
 def kind_of(write: Write) -> type:
     """Return the class by which the journal finds the statement of a write.
 
@@ -54,8 +45,9 @@ def kind_of(write: Write) -> type:
     return kind
 
 
-_STATE_KEY = StoredEvent._fields.index("state_key")
-_RELATES_TO = StoredEvent._fields.index("relates_to")
+_POSITION, _ROOM, _EVENT_ID, _STATE_KEY, _RELATES_TO = map(
+    StoredEvent._fields.index, ("position", "room", "event_id", "state_key", "relates_to")
+)
 
 
 class RecentEvents:
@@ -65,18 +57,21 @@ class RecentEvents:
     """
 
     def __init__(self, database: Database) -> None:
-        self._rows: deque[_Whereabouts] = deque()
-        self._positions: dict[str, Position] = {}
-        self._rooms: dict[int, deque[Position]] = {}
-        rows = database.rows("SELECT position, room, event_id FROM recent_events ORDER BY position")
-        self._add(map(_Whereabouts._make, rows))
+        self._found: dict[str, tuple[Position, int]] = {}
+        """Position and room by event id, in the order of positions."""
+        self._rooms: dict[int, list[Position]] = {}
+        for event_id, *where in database.rows(
+            "SELECT event_id, position, room FROM recent_events ORDER BY position"
+        ):
+            self._add(event_id, (where[0], where[1]))
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._found)
 
     def position_of(self, event_id: str) -> Position | None:
         """Return the position of a recent event."""
-        return self._positions.get(event_id)
+        found = self._found.get(event_id)
+        return None if found is None else found[0]
 
     def in_room(
         self, room: int, after: Position, upto: Position, limit: int, *, backwards: bool
@@ -100,29 +95,27 @@ class RecentEvents:
 
     def committed(self, batches: Sequence[Batch]) -> None:
         """Take note of what was committed."""
-        self._add(
-            _Whereabouts._make(write[:3])
-            for batch in batches
-            for write in batch.writes
-            if kind_of(write) is RecentEvent
-        )
+        for batch in batches:
+            for write in batch.writes:
+                if kind_of(write) is RecentEvent:
+                    self._add(write[_EVENT_ID], (write[_POSITION], write[_ROOM]))
 
     def moved(self, upto: Position) -> None:
         """Forget the events up to a position: they are in `events` now."""
-        rows = self._rows
-        while rows and rows[0].position <= upto:
-            row = rows.popleft()
-            del self._positions[row.event_id]
-            here = self._rooms[row.room]
-            here.popleft()
-            if not here:
-                del self._rooms[row.room]
+        later = list(takewhile(lambda item: item[1][0] > upto, reversed(self._found.items())))
+        self._found.clear()
+        self._rooms.clear()
+        for event_id, where in reversed(later):
+            self._add(event_id, where)
 
-    def _add(self, rows: Iterable[_Whereabouts]) -> None:
-        for row in rows:
-            self._rows.append(row)
-            self._positions[row.event_id] = row.position
-            self._rooms.setdefault(row.room, deque()).append(row.position)
+    def _add(self, event_id: str, where: tuple[Position, int]) -> None:
+        self._found[event_id] = where
+        position, room = where
+        here = self._rooms.get(room)
+        if here is None:
+            self._rooms[room] = [position]
+        else:
+            here.append(position)
 
 
 class Mover:

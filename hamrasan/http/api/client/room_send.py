@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamrasan.http.request import Request
-from hamrasan.http.response import Response, json_bytes
+from hamrasan.http.response import Answer, Deferred, json_bytes
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
@@ -12,7 +12,7 @@ from hamrasan.rooms.messages import sends_plainly
 from hamrasan.rooms.new_event import NewEvent, Transaction
 
 
-async def send_message(request: Request, services: Services) -> Response:
+async def send_message(request: Request, services: Services) -> Answer:
     """Send a message event; repeating a transaction id returns the first answer."""
     requester = active_requester(request)
     path = request.path
@@ -21,13 +21,14 @@ async def send_message(request: Request, services: Services) -> Response:
     content = request.strict_json()
     room = await services.access.joined(path["room_id"], requester.user_id)
     txn = Transaction(requester.device_id, txn_id)
+    durable = None
     if sends_plainly(event_type, content):
-        event_id = await services.registry.send(
-            room, NewEvent(event_type, requester.user_id, content, txn=txn)
-        )
+        new = NewEvent(event_type, requester.user_id, content, txn=txn)
+        event_id, durable = await services.registry.submit(room, new)
     else:
         event_id = await services.messages.send(room, requester.user_id, event_type, content, txn)
-    return json_bytes(b'{"event_id":"%b"}' % event_id.encode())
+    response = json_bytes(b'{"event_id":"%b"}' % event_id.encode())
+    return response if durable is None else Deferred(response, durable)
 
 
 ROUTES = [
