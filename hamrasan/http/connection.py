@@ -67,6 +67,15 @@ class HttpConnection(Wire):
             self._drop(data)
             return
         self._backlog += data
+        turn = self._engine.turn
+        if turn.is_over():
+            self._hold(True)
+            turn.wait(self)
+        else:
+            self._advance()
+
+    def go_on(self) -> None:
+        """Take in what came when the loop had no time for it."""
         self._advance()
 
     def eof_received(self) -> bool:

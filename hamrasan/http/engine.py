@@ -19,6 +19,7 @@ from hamrasan.http.response import Answer, Response
 from hamrasan.http.route import Body
 from hamrasan.http.router import Router, unrecognized
 from hamrasan.http.sink import Budget, Owner, Sink
+from hamrasan.http.turn import Turn
 from hamrasan.http.wheel import Wheel
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.runtime.clock import Clock
@@ -78,6 +79,7 @@ class Engine:
         self.observe = observe
         self.proxies = proxies
         self.wheel = Wheel(self.now())
+        self.turn = Turn(self.loop, self.now)
         self.connections: set[Member] = set()
         self.parked = 0
         """Requests that wait for news."""

@@ -5,7 +5,6 @@ Long lists (the members of a large room) are rendered in slices and sent while t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import orjson
@@ -20,6 +19,7 @@ from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline import EVERYTHING
 from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.runtime.slices import give_way
 
 SLICE = 64
 """Events rendered at once: about a millisecond, then others have their turn."""
@@ -83,7 +83,7 @@ async def _pieces(
     yield b"["
     for start in range(0, len(events), SLICE):
         if start:
-            await asyncio.sleep(0)
+            await give_way()
         part = b",".join(await services.renderer.render(room, events[start : start + SLICE], reader))
         yield b"," + part if start else part
     yield b"]"

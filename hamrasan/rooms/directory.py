@@ -20,6 +20,7 @@ from hamrasan.protocol.errors import forbidden, invalid_param, not_found
 from hamrasan.rooms.aliases import CANONICAL_ALIAS
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.summary import SUMMARY_KEYS, RoomSummary, summarize
+from hamrasan.runtime.slices import give_way
 from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.rooms import (
     DirectoryChanged,
@@ -158,7 +159,7 @@ class Directory:
                 if known is None or row.room_id in unread:
                     read[row.room_id] = await self._read_entry(row, joined)
                 if index % _READ_AT_ONCE == _READ_AT_ONCE - 1:
-                    await asyncio.sleep(0)
+                    await give_way()
         except BaseException:
             self._unread |= unread
             raise

@@ -6,7 +6,6 @@ one request: the next one goes on from there.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from hamrasan.rooms.history import MEMBER, History
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.runtime.slices import give_way
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 
@@ -109,7 +109,7 @@ class Timeline:
                         found.append(event)
                 if len(chunk) < size:
                     break
-                await asyncio.sleep(0)
+                await give_way()
         return Page(found, stop if found and stop is not None and 0 < stop < last else None)
 
     async def context(

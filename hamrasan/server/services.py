@@ -181,6 +181,7 @@ def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: Ro
             personal.push_rules,
             personal.ignored,
             rooms.receipts,
+            ground.clock,
         ),
         personal.ignored,
         SharedChunks(rooms.renderer, ground.clock),

@@ -15,6 +15,8 @@ from hamrasan.protocol.push_rules.evaluate import CompiledRuleset, evaluate
 from hamrasan.protocol.relations import THREAD
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import (
     INVITES,
@@ -29,8 +31,8 @@ from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
 
 MAX_COUNTED = 10_000
 """Latest events that are looked at: beyond it a count says "very many" anyway."""
-PAGE = 500
-"""Events read at once while counting."""
+PAGE = 250
+"""Events read and counted at once: some milliseconds."""
 MAIN = "main"
 """The thread id of receipts for what is in no thread."""
 
@@ -83,6 +85,13 @@ class UnreadState:
         self.threads: dict[str, list[int]] = {}
         """[notifications, highlights] of each thread, without those of the main timeline."""
 
+    def copy(self) -> UnreadState:
+        """Return the same counts, to be carried on apart."""
+        other = UnreadState(self.read, self.upto, self.rules, self.ignored, self.display_name)
+        other.notifications, other.highlights = self.notifications, self.highlights
+        other.threads = {root: counts.copy() for root, counts in self.threads.items()}
+        return other
+
     def total(self) -> tuple[int, int]:
         """Return (notifications, highlights) of the room with its threads."""
         if not self.threads:
@@ -126,7 +135,9 @@ class UnreadCounter:
         push_rules: PushRulesOf,
         ignored: IgnoredBy,
         threads: ThreadsOf,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._threads = threads
         self._events = events
         self._state = state
@@ -146,20 +157,24 @@ class UnreadCounter:
             known = states[room.id] = await self._begin(room, user_id)
         after = known.upto
         if after < room.durable_head and after < upto:
-            events = await self._between(room, after, upto)
-            threads = {
-                event.stored.event_id: await self._threads.thread_of(event.stored)
-                for event in events
-                if _is_indirect(event, known, user_id)
-            }
+            counted = known.copy()
+            await self._count_between(counted, room, user_id, upto)
             if states.get(room.id) is not known or known.upto != after:
                 # Read or counted meanwhile, for another device.
                 return await self.count(states, room, user_id, upto)
-            for event in events:
-                thread = threads.get(event.stored.event_id)
-                self._add(known, room, event, user_id, _thread(event) if thread is None else thread)
-            known.upto = upto
+            known = states[room.id] = counted
         return known
+
+    async def _count_between(self, counted: UnreadState, room: Room, user_id: str, upto: Position) -> None:
+        """Carry counts on, giving others their turn: there may be thousands of events."""
+        slices = Slices(self._clock)
+        for events in await self._between(room, counted.upto, upto, slices):
+            await slices.pause()
+            for event in events:
+                indirect = _is_indirect(event, counted, user_id)
+                thread = await self._threads.thread_of(event.stored) if indirect else _thread(event)
+                self._add(counted, room, event, user_id, thread)
+        counted.upto = upto
 
     def count_now(
         self, states: dict[str, UnreadState], room: Room, user_id: str, upto: Position
@@ -225,17 +240,21 @@ class UnreadCounter:
             display_name = content.get("displayname")
         return since, display_name if isinstance(display_name, str) else None
 
-    async def _between(self, room: Room, after: Position, upto: Position) -> Sequence[TimelineEvent]:
+    async def _between(
+        self, room: Room, after: Position, upto: Position, slices: Slices
+    ) -> Sequence[Sequence[TimelineEvent]]:
+        """Return the events with after < position <= upto in pages, the oldest first, at most the latest so many."""
         if after >= room.tail_start:
-            return room.tail_between(after, upto)
-        found: list[TimelineEvent] = []
-        while len(found) < MAX_COUNTED:
+            return [room.tail_between(after, upto)]
+        pages: list[list[TimelineEvent]] = []
+        while len(pages) < MAX_COUNTED // PAGE:
+            await slices.pause()
             page = await self._events.page(room.number, after, upto, PAGE, backwards=True)
-            found += map(TimelineEvent, page)
+            pages.append([TimelineEvent(stored) for stored in reversed(page)])
             if len(page) < PAGE:
                 break
             upto = page[-1].position - 1
-        return found[::-1]
+        return pages[::-1]
 
 
 def _thread(event: TimelineEvent) -> str:

@@ -5,7 +5,6 @@ Who has left a room reads its state as it was when they left.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from hamrasan.protocol.errors import not_found
 from hamrasan.rooms.access import ReadableRoom
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.rooms.tokens import parse_position
+from hamrasan.runtime.slices import give_way
 from hamrasan.storage.ports.rooms import StoredEvent
 
 MEMBERSHIPS = ("join", "invite", "knock", "leave", "ban")
@@ -94,7 +94,7 @@ async def _chosen(
     chosen: list[TimelineEvent] = []
     for index, stored in enumerate(members):
         if index and index % SLICE == 0:
-            await asyncio.sleep(0)
+            await give_way()
         event = TimelineEvent(stored)
         has = event.content.get("membership")
         if has == membership or (not_membership is not None and has != not_membership):
