@@ -13,7 +13,7 @@ from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.room import Member, Room
 from hamrasan.rooms.transactions import REMEMBERED, Transactions, is_made_by
 from hamrasan.runtime.clock import Clock
-from hamrasan.runtime.slices import Slices
+from hamrasan.runtime.slices import Slices, give_way
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -145,6 +145,7 @@ class RoomRegistry:
     async def _load_transactions(self, room: Room) -> Transactions:
         """Return the room's transactions, from the store if this is the first time that they are asked for."""
         await self.journal.submit(Batch())
+        await give_way()  # after a restart this is the first thing that each room is asked, and all at once
         events = await self.events.page(room.number, 0, self.journal.durable, REMEMBERED, backwards=True)
         if room.transactions is None:
             room.transactions = Transactions(reversed(events))
@@ -166,6 +167,7 @@ class RoomRegistry:
         row = rows[0]
         # Nobody can write to a room that is not loaded, but its last events may still wait to become durable.
         await self.journal.submit(Batch())
+        await give_way()
         room = Room(row)
         tail = await self.events.page(row.room, 0, self.journal.durable, TAIL_ON_LOAD, backwards=True)
         room.fill(await self.state.current(row.room), tail[::-1])

@@ -16,7 +16,7 @@ from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.rooms.decision import EventRedacted
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
-from hamrasan.runtime.slices import Slices
+from hamrasan.runtime.slices import Slices, give_way
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.journal import Batch, Journal, Position
 from hamrasan.storage.ports.rooms import (
@@ -204,6 +204,8 @@ class Notifier:
         return await asyncio.shield(loading)
 
     async def _load(self, user_id: str) -> UserStream:
+        await give_way()  # after a restart everybody comes back at once
+        slices = Slices(self._clock)
         while True:
             upto = self._journal.durable
             memberships = await self._rooms.memberships(user_id)
@@ -213,7 +215,6 @@ class Notifier:
         stream = UserStream(user_id)
         stream.latest = stream.devices = upto
         self._streams[user_id] = stream
-        slices = Slices(self._clock)
         for row in memberships:
             stream.memberships[row.room_id] = row
             if row.membership == "join":
