@@ -71,11 +71,16 @@ class SyncComposer:
         self._clock = clock
         self._epoch = epoch
         # Those who are woken together get the same token.
+        self._now = SyncToken(-1, -1, -1, epoch)
         self._written_token: tuple[SyncToken | None, bytes] = (None, b"")
 
     def token(self) -> SyncToken:
         """Return a token for now."""
-        return SyncToken(self._notifier.durable, self._typing.serial, self._presence.serial, self._epoch)
+        known = self._now
+        position, typing, presence = self._notifier.durable, self._typing.serial, self._presence.serial
+        if known[0] != position or known[1] != typing or known[2] != presence:
+            known = self._now = SyncToken(position, typing, presence, self._epoch)
+        return known
 
     def current_token(self, token: SyncToken) -> SyncToken:
         """Return a client's token as it is to be read now.
@@ -110,7 +115,9 @@ class SyncComposer:
         if not written:
             return None
         # Presence of those in large rooms only is left to an answer that has something else to tell.
-        now = self.token()._replace(presence=request.presence)
+        now = self.token()
+        if now[2] != request.presence:
+            now = now._replace(presence=request.presence)
         return self._body(now, [b'"rooms":{"join":{%b}}' % b",".join(written)])
 
     async def compose(self, request: SyncRequest, stream: UserStream) -> bytes | None:

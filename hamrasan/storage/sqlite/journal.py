@@ -26,6 +26,10 @@ MAX_WAITING = 4_000
 MAX_GROUP = 512
 """Batches in one transaction, so that the first of them does not wait for too many others."""
 RETRY_AFTER_MS = 500
+GATHERING_TURNS = 3
+"""Turns of the loop in which batches are gathered. At rest that is no time at all; a loop that is busy answering has
+long turns, and then a commit for each of them would be several times as many commits as are needed.
+"""
 ROWS_PER_STATEMENT = (32, 8, 2, 1)
 """Rows in one insert. Each statement gives up the interpreter's lock and waits for it again; with one row each, the
 two threads would change places for every event."""
@@ -126,12 +130,18 @@ class SqliteJournal:
         self._next += batch.positions
         self._waiting += 1
         if not self._gathered:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._hand_over_after, GATHERING_TURNS - 1)
         self._gathered.append((batch, future))
         return future
 
+    def _hand_over_after(self, turns: int) -> None:
+        if turns:
+            self._loop.call_soon(self._hand_over_after, turns - 1)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
-        """Give the writer what was submitted in this turn of the loop: requests that arrive together share a commit."""
+        """Give the writer what was submitted: requests that arrive together share a commit."""
         if self._gathered:
             gathered, self._gathered = self._gathered, []
             self._queue.put(gathered)

@@ -16,10 +16,10 @@ from hamrasan.storage.ports.journal import Batch, Position, Write
 from hamrasan.storage.ports.rooms import StoredEvent
 from hamrasan.storage.sqlite.database import Database
 
-COMMITS_PER_MOVE = 128
+COMMITS_PER_MOVE = 64
 """A move holds up the commits that come meanwhile for about as long as that many commits take."""
 MIN_MOVED = 256
-MAX_MOVED = 4_096
+MAX_MOVED = 2_048
 """Rows of one move: fewer share too few pages, more would hold up commits for longer than a twentieth of a second."""
 
 MOVE = (
