@@ -166,15 +166,64 @@ class UnreadCounter:
         return known
 
     async def _count_between(self, counted: UnreadState, room: Room, user_id: str, upto: Position) -> None:
-        """Carry counts on, giving others their turn: there may be thousands of events."""
+        """Carry counts on over events that are not all in memory, giving others their turn."""
         slices = Slices(self._clock)
-        for events in await self._between(room, counted.upto, upto, slices):
-            await slices.pause()
-            for event in events:
-                indirect = _is_indirect(event, counted, user_id)
-                thread = await self._threads.thread_of(event.stored) if indirect else _thread(event)
-                self._add(counted, room, event, user_id, thread)
+        await slices.pause()
+        page = await self._events.page(room.number, counted.upto, upto, PAGE, backwards=True)
+        if len(page) == PAGE:
+            before = page[-1].position - 1
+            if counted.rules is None:
+                await self._count_stored(counted, room, user_id, before)
+            else:
+                await self._evaluate_stored(counted, room, user_id, before, slices)
+        await self._count_page(counted, room, user_id, page[::-1])
         counted.upto = upto
+
+    async def _count_page(
+        self, counted: UnreadState, room: Room, user_id: str, page: Sequence[StoredEvent]
+    ) -> None:
+        for stored in page:
+            event = TimelineEvent(stored)
+            indirect = _is_indirect(event, counted, user_id)
+            thread = await self._threads.thread_of(stored) if indirect else _thread(event)
+            self._add(counted, room, event, user_id, thread)
+
+    async def _evaluate_stored(
+        self, counted: UnreadState, room: Room, user_id: str, upto: Position, slices: Slices
+    ) -> None:
+        """Count by rules that the reader has changed: each event has to be looked at."""
+        pages: list[Sequence[StoredEvent]] = []
+        while len(pages) < MAX_COUNTED // PAGE:
+            await slices.pause()
+            page: Sequence[StoredEvent] = await self._events.page(
+                room.number, counted.upto, upto, PAGE, backwards=True
+            )
+            pages.append(page[::-1])
+            if len(page) < PAGE:
+                break
+            upto = page[-1].position - 1
+        for page in reversed(pages):
+            await slices.pause()
+            await self._count_page(counted, room, user_id, page)
+
+    async def _count_stored(self, counted: UnreadState, room: Room, user_id: str, upto: Position) -> None:
+        """Count by the predefined rules: nearly all events are plain messages, which the store counts by itself."""
+        events = self._events
+        after = max(counted.upto, await events.latest(room.number, upto, MAX_COUNTED))
+        own, notable = await events.notable(room.number, after, upto, user_id)
+        read = max(after, own, counted.read.get(UNTHREADED, 0), counted.read.get(MAIN, 0))
+        if own:
+            counted.sent_own(MAIN)
+        for stored in notable:
+            event = TimelineEvent(stored)
+            indirect = _is_indirect(event, counted, user_id)
+            thread = await self._threads.thread_of(stored) if indirect else _thread(event)
+            if thread == MAIN and stored.sender == user_id:
+                read = max(read, stored.position)
+            if thread != MAIN or stored.position >= own:
+                self._add(counted, room, event, user_id, thread)
+        not_of = counted.ignored | {user_id}
+        counted.notifications += await events.count_plain(room.number, read, upto, not_of)
 
     def count_now(
         self, states: dict[str, UnreadState], room: Room, user_id: str, upto: Position
@@ -239,22 +288,6 @@ class UnreadCounter:
             inside = joins
             display_name = content.get("displayname")
         return since, display_name if isinstance(display_name, str) else None
-
-    async def _between(
-        self, room: Room, after: Position, upto: Position, slices: Slices
-    ) -> Sequence[Sequence[TimelineEvent]]:
-        """Return the events with after < position <= upto in pages, the oldest first, at most the latest so many."""
-        if after >= room.tail_start:
-            return [room.tail_between(after, upto)]
-        pages: list[list[TimelineEvent]] = []
-        while len(pages) < MAX_COUNTED // PAGE:
-            await slices.pause()
-            page = await self._events.page(room.number, after, upto, PAGE, backwards=True)
-            pages.append([TimelineEvent(stored) for stored in reversed(page)])
-            if len(page) < PAGE:
-                break
-            upto = page[-1].position - 1
-        return pages[::-1]
 
 
 def _thread(event: TimelineEvent) -> str:

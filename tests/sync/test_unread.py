@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.push_rules.conditions import RuleContext
 from hamrasan.protocol.push_rules.evaluate import compile_ruleset, evaluate
+from hamrasan.rooms import registry, room
 from hamrasan.rooms.new_event import Transaction
 from hamrasan.storage.ports.rooms import StoredEvent
+from hamrasan.sync import unread
 from tests.sync.world import Client, World, device_of, in_world
 
 ALICE, BOB, CAROL = "@alice:example.org", "@bob:example.org", "@carol:example.org"
@@ -22,33 +25,40 @@ BY_THREAD = {"room": {"timeline": {"unread_thread_notifications": True}}}
 users = st.sampled_from(USERS)
 places = st.integers(0, 30)
 Step = tuple[Any, ...]
+
+
+def _steps(senders: st.SearchStrategy[str]) -> list[st.SearchStrategy[Step]]:
+    return [
+        st.tuples(st.just("say"), senders, st.sampled_from(["hi", "a keyword", "Bobby is here"])),
+        st.tuples(st.just("notice"), senders),
+        st.tuples(st.just("mention"), senders, users),
+        st.tuples(st.just("mention room"), senders),
+        st.tuples(st.just("reply in thread"), senders, places),
+        st.tuples(st.just("relate"), senders, places, st.sampled_from(["m.replace", "m.reference"])),
+        st.tuples(st.just("react"), senders, places),
+        st.tuples(st.just("redact"), places),
+        st.tuples(st.just("topic")),
+        st.tuples(st.just("receipt"), st.sampled_from(["m.read", "m.read.private"]), places),
+        st.tuples(st.just("threaded receipt"), st.sampled_from(["m.read", "m.read.private"]), places),
+        st.tuples(st.just("rename"), st.sampled_from(["Bobby", "Robert"])),
+        st.tuples(st.just("ignore"), st.sets(st.sampled_from([ALICE, CAROL]))),
+        st.tuples(st.just("sync")),
+    ]
+
+
 steps = st.one_of(
-    st.tuples(st.just("say"), users, st.sampled_from(["hi", "a keyword", "Bobby is here"])),
-    st.tuples(st.just("notice"), users),
-    st.tuples(st.just("mention"), users, users),
-    st.tuples(st.just("mention room"), users),
-    st.tuples(st.just("reply in thread"), users, places),
-    st.tuples(st.just("relate"), users, places, st.sampled_from(["m.replace", "m.reference"])),
-    st.tuples(st.just("react"), users, places),
-    st.tuples(st.just("redact"), places),
-    st.tuples(
-        st.just("topic"),
-    ),
-    st.tuples(st.just("receipt"), st.sampled_from(["m.read", "m.read.private"]), places),
-    st.tuples(st.just("threaded receipt"), st.sampled_from(["m.read", "m.read.private"]), places),
-    st.tuples(st.just("rename"), st.sampled_from(["Bobby", "Robert"])),
-    st.tuples(
-        st.just("come back"),
-    ),
-    st.tuples(st.just("ignore"), st.sets(st.sampled_from([ALICE, CAROL]))),
+    *_steps(users),
+    st.tuples(st.just("come back")),
     st.tuples(st.just("rule"), st.sampled_from(["mute", "keyword", "name", "quiet alice", "loud reactions"])),
     st.tuples(st.just("unrule"), st.sampled_from(["mute", "keyword", "quiet alice"])),
-    st.tuples(
-        st.just("sync"),
-    ),
-    st.tuples(
-        st.just("restart"),
-    ),
+    st.tuples(st.just("restart")),
+)
+# Others say much, and the reader seldom anything, which would begin the counts anew.
+_others = st.sampled_from([ALICE, CAROL])
+_mostly_others = st.sampled_from([ALICE, CAROL] * 8 + [BOB])
+much = st.one_of(
+    *_steps(_mostly_others),
+    *[st.tuples(st.just("say"), _others, st.just("hi"))] * 20,
 )
 RULES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mute": ("room", "", {"actions": []}),
@@ -258,9 +268,9 @@ def _form(counts: tuple[int, int]) -> dict[str, int]:
     return {"notification_count": counts[0], "highlight_count": counts[1]}
 
 
-@given(taken=st.lists(steps, max_size=40), often=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_counts_are_what_the_push_rules_say(taken: list[Step], often: bool) -> None:
+def tell(taken: list[Step], often: bool) -> None:
+    """Take the steps in a new room, and check the counts after the last or after each."""
+
     async def scenario(world: World) -> None:
         room_id = await world.room(ALICE)
         for user_id in (BOB, CAROL):
@@ -273,6 +283,27 @@ def test_counts_are_what_the_push_rules_say(taken: list[Step], often: bool) -> N
         await check(story)
 
     in_world(scenario)
+
+
+@given(taken=st.lists(steps, max_size=40), often=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_counts_are_what_the_push_rules_say(taken: list[Step], often: bool) -> None:
+    tell(taken, often)
+
+
+@given(
+    taken=st.lists(much, min_size=15, max_size=60),
+    restarts=st.booleans(),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_store_counts_what_is_plain_just_so(taken: list[Step], restarts: bool) -> None:
+    # With little in memory, and few events being many, the store counts by itself.
+    with (
+        patch.object(unread, "PAGE", 3),
+        patch.object(room, "TAIL_EVENTS", 4),
+        patch.object(registry, "TAIL_ON_LOAD", 4),
+    ):
+        tell([*taken, ("restart",)] if restarts else taken, often=False)
 
 
 def test_a_long_unread_history_is_counted_from_the_store() -> None:
@@ -292,5 +323,10 @@ def test_a_long_unread_history_is_counted_from_the_store() -> None:
         await world.restart()
         await check(story)
         assert (await story.expected()) == {"main": (100, 0), root: (1, 0)}
+        await world.say(room_id, BOB)
+        for _ in range(400):
+            await world.say(room_id, ALICE)
+        await check(story)
+        assert (await story.expected()) == {"main": (400, 0), root: (1, 0)}
 
     in_world(scenario)

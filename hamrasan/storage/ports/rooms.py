@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from hamrasan.protocol.event import StateKey
@@ -193,6 +193,15 @@ class MembershipRow(NamedTuple):
     forgotten: bool
 
 
+class Notable(NamedTuple):
+    """What of a room's events an unread count has to look at one by one; the rest are plain messages of others."""
+
+    own: Position
+    """The reader's last event that relates to none; 0 if there is none."""
+    events: Sequence[StoredEvent]
+    """Events with other flags than `NOTIFIES`, and relations that have flags or are the reader's."""
+
+
 class EventReader(Protocol):
     """Reads events. Lists are in the order of `position` unless said otherwise."""
 
@@ -212,6 +221,18 @@ class EventReader(Protocol):
 
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event; 0 if it has none."""
+
+    async def latest(self, room: int, upto: Position, count: int) -> Position:
+        """Return after which position the room has `count` events up to `upto`; 0 if it has not so many."""
+
+    async def notable(self, room: int, after: Position, upto: Position, reader: str) -> Notable:
+        """Return what matters one by one to a reader's unread count, of the events with after < position <= upto."""
+
+    async def count_plain(self, room: int, after: Position, upto: Position, not_of: Collection[str]) -> int:
+        """Return the number of plain messages with after < position <= upto: those that only count as unread.
+
+        They have the flag `NOTIFIES` and no other, no relation, are not redacted, and of no sender in `not_of`.
+        """
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event nearest to `ts` by `origin_server_ts`, at or before it if `backwards`, else at or after."""

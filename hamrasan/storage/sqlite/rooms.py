@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from hamrasan.protocol.canonical_json import encode_json
 from hamrasan.protocol.event import StateKey
 from hamrasan.storage.ports import rooms as port
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import MembershipRow, RoomRow, StoredEvent
+from hamrasan.storage.ports.rooms import MembershipRow, Notable, RoomRow, StoredEvent
 from hamrasan.storage.sqlite.database import Database, Row
 from hamrasan.storage.sqlite.recent_events import RecentEvent, RecentEvents
 
@@ -163,6 +164,57 @@ class SqliteEvents:
         """Return the position of the room's last event."""
         row = self._database.get("SELECT max(position) FROM events WHERE room = ?", (room,))
         return max(row[0] or 0 if row else 0, self._recent.last_in_room(room))
+
+    async def latest(self, room: int, upto: Position, count: int) -> Position:
+        """Return after which position the room has `count` events up to `upto`."""
+        positions = (
+            "SELECT position FROM {0} WHERE room = ?1 AND position <= ?2 ORDER BY position DESC LIMIT ?3 + 1"
+        )
+        rows = await self._database.scan(
+            "SELECT position FROM (SELECT * FROM ({}) UNION ALL SELECT * FROM ({}))"
+            " ORDER BY position DESC LIMIT 1 OFFSET ?3".format(
+                positions.format("events"), positions.format("recent_events")
+            ),
+            (room, upto, count),
+        )
+        return rows[0][0] if rows else 0
+
+    async def notable(self, room: int, after: Position, upto: Position, reader: str) -> Notable:
+        """Return what matters one by one to a reader's unread count."""
+        between = "room = ?1 AND position > ?2 AND position <= ?3"
+        # Only `events` has relations, but mentions may be in both.
+        chosen = (
+            f"WHERE {between} AND (flags NOT IN (0, {port.NOTIFIES})"
+            " OR rel_type IS NOT NULL AND (flags <> 0 OR sender = ?4))"
+        )
+        own = (
+            f"SELECT position FROM {{}} WHERE {between} AND sender = ?4 AND rel_type IS NULL"
+            " ORDER BY position DESC LIMIT 1"
+        )
+        values = (room, after, upto, reader)
+        ((last,),) = await self._database.scan(
+            f"SELECT max(ifnull(({own.format('events')}), 0), ifnull(({own.format('recent_events')}), 0))",
+            values,
+        )
+        events = await self._database.scan(
+            f"SELECT * FROM events {chosen} UNION ALL SELECT * FROM recent_events {chosen}",
+            values,
+            StoredEvent._make,
+        )
+        return Notable(last, sorted(events))
+
+    async def count_plain(self, room: int, after: Position, upto: Position, not_of: Collection[str]) -> int:
+        """Return the number of plain messages of others."""
+        plain = (
+            "SELECT count(*) FROM {} WHERE room = ?1 AND position > ?2 AND position <= ?3"
+            f" AND flags = {port.NOTIFIES} AND rel_type IS NULL AND redacted_by IS NULL"
+            " AND sender NOT IN (SELECT value FROM json_each(?4))"
+        )
+        ((count,),) = await self._database.scan(
+            f"SELECT ({plain.format('events')}) + ({plain.format('recent_events')})",
+            (room, after, upto, encode_json(list(not_of)).decode()),
+        )
+        return int(count)
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event whose timestamp is nearest to `ts`, on the asked side.
