@@ -17,6 +17,8 @@ MAX_PRESENCE = 500
 """Users whose presence is in one answer; the others' follows when it changes next."""
 MAX_ROOMS_SEEN = 100
 """Rooms in which somebody is looked for who set their presence without having asked for `/sync` lately."""
+SMALL_ROOM = 100
+"""Members of a room of whom each is looked at."""
 MAX_PRESENCE_SEEN = 2_000
 """Latest changes of anybody's presence that are looked at for one answer (about a millisecond)."""
 
@@ -41,9 +43,12 @@ class PresenceNews:
         if wanted.matches_nothing:
             return []
         told: dict[str, PresenceState] = {}
-        for state in islice(self._presence.changed_since(request.presence), MAX_PRESENCE_SEEN):
-            if wanted.matches("m.presence", state.user_id) and self._shares_room(stream, state.user_id):
-                told[state.user_id] = state
+        if request.since is None:
+            met = self._around(stream)
+        else:
+            for state in islice(self._presence.changed_since(request.presence), MAX_PRESENCE_SEEN):
+                if wanted.matches("m.presence", state.user_id) and self._shares_room(stream, state.user_id):
+                    told[state.user_id] = state
         for user_id in islice(met, MAX_PRESENCE_SEEN):
             state = self._presence.of(user_id)
             if state.serial and wanted.matches("m.presence", user_id):
@@ -53,6 +58,22 @@ class PresenceNews:
             orjson.dumps({"type": "m.presence", "sender": user_id, "content": state.content(now)})
             for user_id, state in islice(told.items(), MAX_PRESENCE)
         ]
+
+    def _around(self, stream: UserStream) -> set[str]:
+        """Return users who share rooms with one who begins: of large rooms, those who ask for `/sync` themselves.
+
+        Looked for in the user's rooms, for on a large server most of those whose presence changed last are strangers.
+        """
+        around = {stream.user_id}
+        for room_id, activity in stream.joined.items():
+            room = self._registry.loaded(room_id)
+            if room is not None and len(room.members) <= SMALL_ROOM:
+                around.update(u for u, member in room.members.items() if member.membership == "join")
+            else:
+                around.update(watcher.user_id for watcher in islice(activity.watchers, MAX_PRESENCE_SEEN))
+            if len(around) > MAX_PRESENCE_SEEN:
+                break
+        return around
 
     def _shares_room(self, stream: UserStream, user_id: str) -> bool:
         """Return whether the user is in a room with `user_id`, whose rooms are in memory as long as they are there."""
