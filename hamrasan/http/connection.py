@@ -66,10 +66,11 @@ class HttpConnection(Wire):
         if self._linger:
             self._drop(data)
             return
+        turn, waits = self._engine.turn, bool(self._backlog)
         self._backlog += data
-        turn = self._engine.turn
         if turn.is_over():
-            self._hold(True)
+            if waits:  # who sends on and on without being answered is no longer listened to
+                self._hold(True)
             turn.wait(self)
         else:
             self._advance()
@@ -87,8 +88,9 @@ class HttpConnection(Wire):
         self._fail_upload()
         exchange = self._exchange
         busy = exchange is not None and self._parked is None and not self._is_cancellable(exchange)
+        waits_for_turn = exchange is None and bool(self._backlog)
         transport = cast(asyncio.Transport, self._transport)
-        return (busy or self._write_paused) and transport.can_write_eof()
+        return (busy or waits_for_turn or self._write_paused) and transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed, by whomever."""

@@ -71,3 +71,25 @@ def test_who_waits_for_a_turn_may_send_more_and_may_leave() -> None:
             assert bodies.index(b"/slow/b") < bodies.index(b"/slow/d")
 
     run(test())
+
+
+def test_who_waits_for_a_turn_may_have_said_everything() -> None:
+    async def test() -> None:
+        clock = ManualClock()
+
+        async def slow(_request: Request, _services: object) -> Answer:
+            clock.advance(TURN_SECONDS * 2)
+            return ok({})
+
+        async with AsyncExitStack() as stack:
+            edge = await stack.enter_async_context(serving(route("GET", "/slow", slow), clock=clock))
+            clients = [await stack.enter_async_context(connected(edge)) for _ in range(3)]
+            await until(lambda: edge.connections == 3)
+            for client in clients:
+                client.writer.write(message("GET", "/slow"))
+                client.writer.write_eof()
+            for client in clients:
+                assert (await client.answer()).status == 200
+                assert await client.is_closed()
+
+    run(test())
