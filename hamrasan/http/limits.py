@@ -45,7 +45,7 @@ LINGER_BYTES = 4 * 1024 * 1024
 """... up to this much."""
 TICK_SECONDS = 0.25
 """Grain of all the times above, and of a parked request's end."""
-TURN_SECONDS = 0.02
+TURN_SECONDS = 0.01
 """Of one turn of the event loop, for requests: a hundred usual ones, and timers and wake-ups are hardly late."""
 SLICE = 128
 """Connections handled per callback when many fall due at once; about 2 ms."""
