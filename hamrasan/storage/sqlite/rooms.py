@@ -13,12 +13,10 @@ from hamrasan.storage.ports.rooms import MembershipRow, Notable, RoomRow, Stored
 from hamrasan.storage.sqlite.database import Database, Row
 from hamrasan.storage.sqlite.recent_events import RecentEvent, RecentEvents
 
-_EVENT_VALUES = "(" + ", ".join("?" * len(StoredEvent._fields)) + ")"
-
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.NewRoom: "INSERT INTO rooms (room, room_id, version, creator, position) VALUES (?, ?, ?, ?, ?)",
-    port.StoredEvent: f"INSERT INTO events VALUES {_EVENT_VALUES}",
-    RecentEvent: f"INSERT INTO recent_events VALUES {_EVENT_VALUES}",
+    port.StoredEvent: "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    RecentEvent: "INSERT INTO recent_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     port.StateVersion: (
         "INSERT INTO state_versions (room, type, state_key, position, event_position) VALUES (?, ?, ?, ?, ?)"
     ),
@@ -69,6 +67,36 @@ _AT_GROUP = (
     " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
     " AND s.position = v.position ORDER BY e.position"
 )
+_LATEST = """
+    SELECT position FROM (
+        SELECT * FROM (
+            SELECT position FROM events WHERE room = ?1 AND position <= ?2 ORDER BY position DESC LIMIT ?3 + 1
+        )
+        UNION ALL SELECT position FROM recent_events WHERE room = ?1 AND position <= ?2
+    ) ORDER BY position DESC LIMIT 1 OFFSET ?3"""
+_LAST_OWN = """
+    SELECT max(
+        ifnull((
+            SELECT position FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND sender = ?4
+            AND rel_type IS NULL ORDER BY position DESC LIMIT 1
+        ), 0),
+        ifnull((
+            SELECT position FROM recent_events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND sender = ?4
+            ORDER BY position DESC LIMIT 1
+        ), 0)
+    )"""
+_NOTABLE = """
+    SELECT * FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3
+    AND (flags NOT IN (0, ?5) OR rel_type IS NOT NULL AND (flags <> 0 OR sender = ?4))
+    UNION ALL
+    SELECT * FROM recent_events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags NOT IN (0, ?5)"""
+"""Events of the table for recent ones relate to nothing."""
+_COUNT_PLAIN = """
+    SELECT count(*) FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags = ?4
+    AND rel_type IS NULL AND redacted_by IS NULL AND sender NOT IN (SELECT value FROM json_each(?5))
+    UNION ALL
+    SELECT count(*) FROM recent_events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags = ?4
+    AND redacted_by IS NULL AND sender NOT IN (SELECT value FROM json_each(?5))"""
 _MEMBERSHIP = (
     "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
     " FROM memberships m JOIN rooms r ON r.room = m.room "
@@ -118,8 +146,9 @@ class SqliteEvents:
             [position for position in positions.values() if position is not None]
         )
         for chunk in chunks([event_id for event_id, position in positions.items() if position is None]):
-            sql = SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) IN {0} AND e.event_id IN {0}".format(
-                marks(len(chunk))
+            values = marks(len(chunk))
+            sql = (
+                SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) IN " + values + " AND e.event_id IN " + values
             )
             events += events_of(self._database.rows(sql, [i[1:9] for i in chunk] + list(chunk)))
         return sorted(events)
@@ -167,54 +196,20 @@ class SqliteEvents:
 
     async def latest(self, room: int, upto: Position, count: int) -> Position:
         """Return after which position the room has `count` events up to `upto`."""
-        positions = (
-            "SELECT position FROM {0} WHERE room = ?1 AND position <= ?2 ORDER BY position DESC LIMIT ?3 + 1"
-        )
-        rows = await self._database.scan(
-            "SELECT position FROM (SELECT * FROM ({}) UNION ALL SELECT * FROM ({}))"
-            " ORDER BY position DESC LIMIT 1 OFFSET ?3".format(
-                positions.format("events"), positions.format("recent_events")
-            ),
-            (room, upto, count),
-        )
+        rows = await self._database.scan(_LATEST, (room, upto, count))
         return rows[0][0] if rows else 0
 
     async def notable(self, room: int, after: Position, upto: Position, reader: str) -> Notable:
         """Return what matters one by one to a reader's unread count."""
-        between = "room = ?1 AND position > ?2 AND position <= ?3"
-        # Only `events` has relations, but mentions may be in both.
-        chosen = (
-            f"WHERE {between} AND (flags NOT IN (0, {port.NOTIFIES})"
-            " OR rel_type IS NOT NULL AND (flags <> 0 OR sender = ?4))"
-        )
-        own = (
-            f"SELECT position FROM {{}} WHERE {between} AND sender = ?4 AND rel_type IS NULL"
-            " ORDER BY position DESC LIMIT 1"
-        )
-        values = (room, after, upto, reader)
-        ((last,),) = await self._database.scan(
-            f"SELECT max(ifnull(({own.format('events')}), 0), ifnull(({own.format('recent_events')}), 0))",
-            values,
-        )
-        events = await self._database.scan(
-            f"SELECT * FROM events {chosen} UNION ALL SELECT * FROM recent_events {chosen}",
-            values,
-            StoredEvent._make,
-        )
-        return Notable(last, sorted(events))
+        ((own,),) = await self._database.scan(_LAST_OWN, (room, after, upto, reader))
+        values = (room, after, upto, reader, port.NOTIFIES)
+        return Notable(own, sorted(await self._database.scan(_NOTABLE, values, StoredEvent._make)))
 
     async def count_plain(self, room: int, after: Position, upto: Position, not_of: Collection[str]) -> int:
         """Return the number of plain messages of others."""
-        plain = (
-            "SELECT count(*) FROM {} WHERE room = ?1 AND position > ?2 AND position <= ?3"
-            f" AND flags = {port.NOTIFIES} AND rel_type IS NULL AND redacted_by IS NULL"
-            " AND sender NOT IN (SELECT value FROM json_each(?4))"
-        )
-        ((count,),) = await self._database.scan(
-            f"SELECT ({plain.format('events')}) + ({plain.format('recent_events')})",
-            (room, after, upto, encode_json(list(not_of)).decode()),
-        )
-        return int(count)
+        senders = encode_json(list(not_of)).decode()
+        rows = await self._database.scan(_COUNT_PLAIN, (room, after, upto, port.NOTIFIES, senders))
+        return sum(count for (count,) in rows)
 
     async def nearest(self, room: int, ts: int, *, backwards: bool) -> StoredEvent | None:
         """Return the event whose timestamp is nearest to `ts`, on the asked side.
