@@ -11,6 +11,8 @@ import pytest
 from hamrasan.storage.ports.journal import Batch, Position, Write
 from hamrasan.storage.ports.relations import ThreadRow, ThreadSender
 from hamrasan.storage.ports.rooms import (
+    MENTIONS_SOMEONE,
+    NOTIFIES,
     ForgetRoom,
     MembershipRow,
     NewReport,
@@ -156,6 +158,34 @@ def test_a_page_lies_after_and_up_to_a_position_in_its_room(run: Callable[[Scena
         assert await page(ROOM, mine[4].position, FAR, 10, backwards=False) == []
         assert await store.events.head(ROOM) == mine[-1].position
         assert await store.events.head(77) == 0
+
+    run(scenario)
+
+
+def test_what_an_unread_count_needs_is_found(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: Store) -> None:
+        before = await add(store, flags=NOTIFIES)
+        plain = [await add(store, flags=NOTIFIES) for _ in range(3)]
+        mention = await add(store, flags=NOTIFIES | MENTIONS_SOMEONE)
+        silent = await add(store, sender=CAROL, flags=0)
+        related = {"relates_to": plain[0].event_id, "rel_type": "m.reference"}
+        reply = await add(store, flags=NOTIFIES, **related)
+        reaction = await add(store, sender=BOB, flags=0, **related)
+        await add(store, sender=ALICE, flags=0, **related)
+        own = await add(store, sender=BOB, flags=NOTIFIES)
+        state = await add(store, state_key="", flags=NOTIFIES)
+        await add(store, room=OTHER, flags=NOTIFIES)
+        redacted = await add(store, flags=NOTIFIES)
+        await put(store, RedactEvent(b"{}", "$redaction", redacted.position))
+        after, upto, events = before.position, redacted.position, store.events
+        found = await events.notable(ROOM, after, upto, BOB)
+        assert (found.own, list(found.events)) == (own.position, [mention, reply, reaction])
+        assert (await events.notable(ROOM, own.position, upto, BOB)) == (0, [])
+        assert await events.count_plain(ROOM, after, upto, {BOB}) == len([*plain, state])
+        assert await events.count_plain(ROOM, after, upto, {BOB, ALICE}) == 0
+        assert await events.count_plain(ROOM, plain[0].position, plain[1].position, set()) == 1
+        assert await events.latest(ROOM, silent.position, 2) == plain[2].position
+        assert await events.latest(ROOM, silent.position, 6) == 0
 
     run(scenario)
 
