@@ -12,7 +12,7 @@ from typing import Any, cast
 from hamrasan.http.addresses import TrustedProxies
 from hamrasan.http.connection import HttpConnection
 from hamrasan.http.engine import Engine, Observe
-from hamrasan.http.gate import Authenticate, Authenticator, Gate, Identify, See
+from hamrasan.http.gate import Authenticate, Authenticator, Gate, Identify, Recall, See
 from hamrasan.http.heads import CLOSE, head_for
 from hamrasan.http.limits import MAX_CONNECTIONS, SLICE, TICK_SECONDS
 from hamrasan.http.rate_limit import RateLimiter
@@ -46,9 +46,10 @@ class _Refuser(asyncio.Protocol):
 class Edge:
     """Serves `routes` on any number of listeners; made inside a running event loop.
 
-    `services` is handed to every handler. `authenticate` turns an access token into a requester, `authenticators` serve
-    the other kinds of `Auth`, `identify` lets application services speak for their users. `see` is told who
-    made each request. `observe` hears of each answer. `clock` is the machine's unless a test has its own.
+    `services` is handed to every handler. `authenticate` turns an access token into a requester, and so does `recall`
+    for those in memory; `authenticators` serve the other kinds of `Auth`, `identify` lets application services speak
+    for their users. `see` is told who made each request. `observe` hears of each answer. `clock` is the machine's
+    unless a test has its own.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Edge:
         services: Any,
         *,
         authenticate: Authenticate | None = None,
+        recall: Recall | None = None,
         identify: Identify | None = None,
         authenticators: Mapping[Auth, Authenticator] | None = None,
         see: See | None = None,
@@ -72,6 +74,7 @@ class Edge:
         gate = Gate(
             limiter or RateLimiter(clock.monotonic, enabled=False),
             authenticate,
+            recall,
             identify,
             authenticators,
             see,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from hamrasan.http.addresses import TrustedProxies
@@ -16,7 +16,7 @@ from hamrasan.http.heads import PREFLIGHT_HEADERS, date_line
 from hamrasan.http.limits import MAX_IGNORED_BODY_BYTES
 from hamrasan.http.request import Peer, Request
 from hamrasan.http.response import Answer, Response
-from hamrasan.http.route import Body
+from hamrasan.http.route import Body, Route
 from hamrasan.http.router import Router, unrecognized
 from hamrasan.http.sink import Budget, Owner, Sink
 from hamrasan.http.turn import Turn
@@ -166,14 +166,18 @@ class Engine:
         exchange.request = Request(method, target, headers, parameters, owner, b"", exchange.stream)
         return exchange
 
-    async def answer(self, exchange: Exchange) -> Answer:
-        """Admit a request and return its handler's answer; raises what either raises."""
+    def answer(self, exchange: Exchange) -> Coroutine[Any, Any, Answer]:
+        """Admit a request and return what gives its handler's answer; both raise what either raises."""
         request, route = exchange.request, exchange.route
         assert request is not None
         assert route is not None
+        if self._gate.admit_now(request, route):
+            return route.handler(request, self._services)
+        return self._admit_and_answer(request, route)
+
+    async def _admit_and_answer(self, request: Request, route: Route) -> Answer:
         await self._gate.admit(request, route)
-        answer: Answer = await route.handler(request, self._services)
-        return answer
+        return await route.handler(request, self._services)
 
     def _early(self, method: str, operation: str, answer: Response) -> Exchange:
         exchange = Exchange(method, operation, MAX_IGNORED_BODY_BYTES)

@@ -12,6 +12,8 @@ from hamrasan.protocol.errors import MatrixError, forbidden
 
 Authenticate = Callable[[str], Awaitable[Any]]
 """From an access token to a `Requester`; raises M_UNKNOWN_TOKEN and the like. May end without waiting."""
+Recall = Callable[[str], Any]
+"""The same from memory: a `Requester`, or None to leave it to `Authenticate`."""
 Identify = Callable[[Any, Request], Awaitable[Any]]
 """From a requester and a query with `user_id` to the requester that is meant (application services only)."""
 See = Callable[[Any, Request], None]
@@ -29,6 +31,7 @@ class Gate:
         self,
         limiter: RateLimiter,
         authenticate: Authenticate | None = None,
+        recall: Recall | None = None,
         identify: Identify | None = None,
         authenticators: Mapping[Auth, Authenticator] | None = None,
         see: See | None = None,
@@ -36,6 +39,7 @@ class Gate:
         self._limiter = limiter
         self._see = see
         self._authenticate = authenticate
+        self._recall = recall
         self._identify = identify
         self._authenticators = dict(authenticators or {})
 
@@ -46,6 +50,25 @@ class Gate:
             or route.auth in self._authenticators
             or (route.auth is not _SERVER and self._authenticate is not None)
         )
+
+    def admit_now(self, request: Request, route: Route) -> bool:
+        """Do what `admit` does for the usual request, whose user is in memory; return False to leave it to that."""
+        if self._recall is None or route.auth is not _USER or self._limiter.has_failures:
+            return False
+        token = request.access_token
+        user: Requester | None = None if token is None else self._recall(token)
+        if user is None or (self._identify is not None and "user_id=" in request.query_string):
+            return False
+        self._let_in(user, request, route)
+        return True
+
+    def _let_in(self, user: Requester, request: Request, route: Route) -> None:
+        _check_kind(route.auth, user)
+        request.requester = user
+        if user.is_rate_limited:
+            self._limiter.charge_user(route.limit, user.user_id)
+        if self._see is not None:
+            self._see(user, request)
 
     async def admit(self, request: Request, route: Route) -> None:
         """Set `request.requester` as `route` asks, and charge its rate.
@@ -72,12 +95,7 @@ class Gate:
                     raise
                 if self._identify is not None and "user_id=" in request.query_string:
                     user = await self._identify(user, request)
-                _check_kind(auth, user)
-                request.requester = user
-                if user.is_rate_limited:
-                    limiter.charge_user(route.limit, user.user_id)
-                if self._see is not None:
-                    self._see(user, request)
+                self._let_in(user, request, route)
                 return
             if auth is not _OPTIONAL:
                 raise MatrixError(401, "M_MISSING_TOKEN", "This request needs an access token.")

@@ -1,6 +1,6 @@
 """What an endpoint is: one row of data, read by the router, the edge, the rate limiter and the coverage page."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -90,7 +90,7 @@ _LIMITS = {
 AnyServices = Any
 """The edge hands on whatever object the server was composed with; it never looks inside."""
 
-Handler = Callable[[Request, AnyServices], Awaitable[Answer]]
+Handler = Callable[[Request, AnyServices], Coroutine[Any, Any, Answer]]
 
 
 @dataclass(frozen=True, slots=True)

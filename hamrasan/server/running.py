@@ -147,6 +147,7 @@ def _main_edge(services: Services, limiter: RateLimiter) -> Edge:
         ROUTES,
         services,
         authenticate=services.authenticator.authenticate,
+        recall=services.authenticator.recall,
         see=notes_devices(services.devices),
         limiter=limiter,
         observe=services.metrics.count_request,

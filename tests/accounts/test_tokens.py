@@ -19,10 +19,12 @@ EXPIRED = ("M_UNKNOWN_TOKEN", True)
 
 
 async def refusal(world: World, token: str) -> tuple[str, bool] | None:
-    """Return errcode and `soft_logout` if the access token is refused."""
+    """Return errcode and `soft_logout` if the access token is refused, which memory must not contradict."""
+    recalled = world.identity.authenticator.recall(token)
     try:
         await world.identity.authenticator.authenticate(token)
     except MatrixError as error:
+        assert recalled is None
         return error.errcode, bool(error.extra["soft_logout"])
     return None
 
@@ -168,6 +170,7 @@ def test_a_locked_account_is_kept_out_softly_and_may_log_out(tmp_path: Path) -> 
         assert await refusal(world, session.tokens.access_token) == ("M_USER_LOCKED", True)
         assert await refresh_refusal(world, session.tokens.refresh_token) == ("M_USER_LOCKED", True)
         access_token = session.tokens.access_token
+        assert world.identity.authenticator.recall(access_token) is None
         requester = await world.identity.authenticator.authenticate(access_token, even_locked=True)
         assert requester.user_id == ALICE
         await world.identity.accounts.set_locked(ALICE, False)

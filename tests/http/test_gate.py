@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hamrasan.http.edge import Edge
+from hamrasan.http.gate import Recall
 from hamrasan.http.rate_limit import USER_RATES, Rate, RateLimiter
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, ok
@@ -59,9 +60,10 @@ async def _get(client: Client, target: str, token: str | None = None) -> Answere
         ("admin", None, (401, "M_MISSING_TOKEN")),
     ],
 )
-def test_who_may_pass(kind: str, token: str | None, outcome: Any) -> None:
+@pytest.mark.parametrize("recall", [None, USERS.get])
+def test_who_may_pass(kind: str, token: str | None, outcome: Any, recall: Recall | None) -> None:
     async def test() -> None:
-        async with serving(*_routes()) as edge, connected(edge) as client:
+        async with serving(*_routes(), recall=recall) as edge, connected(edge) as client:
             answer = await _get(client, f"/{kind}", token)
             if isinstance(outcome, tuple):
                 assert (answer.status, answer.json["errcode"]) == outcome
@@ -113,7 +115,8 @@ def test_an_authenticator_may_wait() -> None:
     run(test())
 
 
-def test_application_services_speak_for_their_users() -> None:
+@pytest.mark.parametrize("recall", [None, USERS.get])
+def test_application_services_speak_for_their_users(recall: Recall | None) -> None:
     async def identify(requester: Someone, request: Request) -> Someone:
         user_id = request.query.required("user_id")
         if requester.user_id != "@bridge:example.org":
@@ -121,7 +124,7 @@ def test_application_services_speak_for_their_users() -> None:
         return Someone(user_id)
 
     async def test() -> None:
-        async with serving(*_routes(), identify=identify) as edge, connected(edge) as client:
+        async with serving(*_routes(), identify=identify, recall=recall) as edge, connected(edge) as client:
             asked = "/user?user_id=%40ghost%3Aexample.org"
             assert (await _get(client, asked, "bridge")).json == "@ghost:example.org"
             assert (await _get(client, asked, "alice")).status == 403
@@ -163,14 +166,15 @@ def test_a_route_without_its_authenticator_is_found_before_anybody_asks() -> Non
     run(test())
 
 
-def test_rates_are_charged_to_users_and_to_the_addresses_of_strangers() -> None:
+@pytest.mark.parametrize("recall", [None, USERS.get])
+def test_rates_are_charged_to_users_and_to_the_addresses_of_strangers(recall: Recall | None) -> None:
     async def test() -> None:
         clock = ManualClock()
         few = {RateClass.READS: Rate(0.1, 2)}
         limiter = RateLimiter(clock.monotonic)
         limiter.set_rates(few, few)
         async with (
-            serving(*_routes(RateClass.READS), limiter=limiter, clock=clock) as edge,
+            serving(*_routes(RateClass.READS), limiter=limiter, clock=clock, recall=recall) as edge,
             connected(edge) as client,
         ):
             assert [(await _get(client, "/user", "alice")).status for _ in range(3)] == [200, 200, 429]
@@ -188,11 +192,15 @@ def test_rates_are_charged_to_users_and_to_the_addresses_of_strangers() -> None:
     run(test())
 
 
-def test_too_many_wrong_tokens_are_not_even_looked_up() -> None:
+@pytest.mark.parametrize("recall", [None, USERS.get])
+def test_too_many_wrong_tokens_are_not_even_looked_up(recall: Recall | None) -> None:
     async def test() -> None:
         limiter = RateLimiter(ManualClock().monotonic, failures=Rate(1, 3))
-        async with serving(*_routes(), limiter=limiter) as edge, connected(edge) as client:
+        async with serving(*_routes(), limiter=limiter, recall=recall) as edge, connected(edge) as client:
             assert [(await _get(client, "/user", "wrong")).status for _ in range(4)] == [401, 401, 401, 429]
+            assert (await _get(client, "/user", "alice")).status == 429, (
+                "nobody is told which tokens are good"
+            )
             assert (await _get(client, "/none")).status == 200
 
     run(test())
