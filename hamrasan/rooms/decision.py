@@ -263,7 +263,7 @@ class Decision:
         room.head, room.depth, room.extremities = stored.position, stored.depth, (stored.event_id,)
         txn, transactions = new.txn, room.transactions
         if txn is not None and transactions is not None:
-            transactions.note(stored.sender, txn, stored.position)
+            transactions.note(stored.sender, txn)
             self._undo.append(lambda: transactions.forget(stored.sender, txn))
         if stored.state_key is not None:
             self._apply_state(new, stored, stored.state_key)

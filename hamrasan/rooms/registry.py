@@ -11,7 +11,7 @@ from hamrasan.protocol.errors import MatrixError, not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.room import Member, Room
-from hamrasan.rooms.transactions import REMEMBERED, Transactions, is_made_by
+from hamrasan.rooms.transactions import REMEMBERED, Transactions
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices, give_way
 from hamrasan.storage.ports.journal import Batch, Journal
@@ -132,23 +132,18 @@ class RoomRegistry:
         transactions = room.transactions
         if transactions is None:
             transactions = await self._load_transactions(room)
-        position = transactions.find(sender, txn)
-        if position is None:
+        if not transactions.may_know(sender, txn):
             return None
-        if position > room.durable_head:
-            await self.journal.submit(Batch())  # an empty batch is done when everything before it is
-        for stored in await self.events.by_positions([position]):
-            if is_made_by(stored, sender, txn):
-                return stored.event_id
-        return None
+        await self.journal.submit(Batch())  # an empty batch is done when everything before it is
+        return await self.events.made_by(room.number, self.journal.durable, sender, *txn)
 
     async def _load_transactions(self, room: Room) -> Transactions:
         """Return the room's transactions, from the store if this is the first time that they are asked for."""
         await self.journal.submit(Batch())
         await give_way()  # after a restart this is the first thing that each room is asked, and all at once
-        events = await self.events.page(room.number, 0, self.journal.durable, REMEMBERED, backwards=True)
+        rows = await self.events.transactions(room.number, self.journal.durable, REMEMBERED)
         if room.transactions is None:
-            room.transactions = Transactions(reversed(events))
+            room.transactions = Transactions((row.sender, Transaction(*row[1:])) for row in rows)
         return room.transactions
 
     def _same_state(self, room: Room, new: NewEvent) -> str | None:

@@ -202,6 +202,14 @@ class Notable(NamedTuple):
     """Events with other flags than `NOTIFIES`, and relations that have flags or are the reader's."""
 
 
+class TransactionRow(NamedTuple):
+    """Which request made an event."""
+
+    sender: str
+    device_id: str
+    txn_id: str
+
+
 class EventReader(Protocol):
     """Reads events. Lists are in the order of `position` unless said otherwise."""
 
@@ -221,6 +229,14 @@ class EventReader(Protocol):
 
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event; 0 if it has none."""
+
+    async def transactions(self, room: int, upto: Position, count: int) -> list[TransactionRow]:
+        """Return which requests made the room's last events up to `upto`, of at most `count` events."""
+
+    async def made_by(
+        self, room: int, upto: Position, sender: str, device_id: str, txn_id: str
+    ) -> str | None:
+        """Return the id of the room's last event up to `upto` that a request made. May look at the whole room."""
 
     async def latest(self, room: int, upto: Position, count: int) -> Position:
         """Return after which position the room has `count` events up to `upto`; 0 if it has not so many."""

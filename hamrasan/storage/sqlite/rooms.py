@@ -9,7 +9,7 @@ from hamrasan.protocol.canonical_json import encode_json
 from hamrasan.protocol.event import StateKey
 from hamrasan.storage.ports import rooms as port
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import MembershipRow, Notable, RoomRow, StoredEvent
+from hamrasan.storage.ports.rooms import MembershipRow, Notable, RoomRow, StoredEvent, TransactionRow
 from hamrasan.storage.sqlite.database import Database, Row
 from hamrasan.storage.sqlite.recent_events import RecentEvent, RecentEvents
 
@@ -74,6 +74,22 @@ _LATEST = """
         )
         UNION ALL SELECT position FROM recent_events WHERE room = ?1 AND position <= ?2
     ) ORDER BY position DESC LIMIT 1 OFFSET ?3"""
+_TRANSACTIONS = """
+    SELECT sender, txn_device, txn_id FROM (
+        SELECT position, sender, txn_device, txn_id FROM events
+        WHERE room = ?1 AND position > ?2 AND position <= ?3 AND txn_id IS NOT NULL
+        UNION ALL
+        SELECT position, sender, txn_device, txn_id FROM recent_events
+        WHERE room = ?1 AND position > ?2 AND position <= ?3 AND txn_id IS NOT NULL
+    ) ORDER BY position"""
+_MADE_BY = """
+    SELECT * FROM (
+        SELECT position, event_id FROM events WHERE room = ?1 AND position <= ?2
+        AND sender = ?3 AND txn_device = ?4 AND txn_id = ?5 ORDER BY position DESC LIMIT 1
+    )
+    UNION ALL
+    SELECT position, event_id FROM recent_events WHERE room = ?1 AND position <= ?2
+    AND sender = ?3 AND txn_device = ?4 AND txn_id = ?5"""
 _LAST_OWN = """
     SELECT max(
         ifnull((
@@ -193,6 +209,18 @@ class SqliteEvents:
         """Return the position of the room's last event."""
         row = self._database.get("SELECT max(position) FROM events WHERE room = ?", (room,))
         return max(row[0] or 0 if row else 0, self._recent.last_in_room(room))
+
+    async def transactions(self, room: int, upto: Position, count: int) -> list[TransactionRow]:
+        """Return which requests made the room's last events, the oldest first."""
+        after = await self.latest(room, upto, count)
+        return await self._database.scan(_TRANSACTIONS, (room, after, upto), TransactionRow._make)
+
+    async def made_by(
+        self, room: int, upto: Position, sender: str, device_id: str, txn_id: str
+    ) -> str | None:
+        """Return the id of the room's last event up to `upto` that a request made."""
+        rows = await self._database.scan(_MADE_BY, (room, upto, sender, device_id, txn_id))
+        return max(rows)[1] if rows else None
 
     async def latest(self, room: int, upto: Position, count: int) -> Position:
         """Return after which position the room has `count` events up to `upto`."""

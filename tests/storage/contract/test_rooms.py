@@ -162,6 +162,31 @@ def test_a_page_lies_after_and_up_to_a_position_in_its_room(run: Callable[[Scena
     run(scenario)
 
 
+def test_events_are_found_by_the_request_that_made_them(run: Callable[[Scenario], None]) -> None:
+    async def scenario(store: Store) -> None:
+        old = await add(store, txn_device="PHONE", txn_id="t0")
+        here = await add(store, txn_device="PHONE", txn_id="t1")
+        there = await add(store, room=OTHER, txn_device="PHONE", txn_id="t1")
+        related = await add(
+            store, txn_device="LAPTOP", txn_id="t1", relates_to=old.event_id, rel_type="m.reference"
+        )
+        last = await add(store)
+        upto, events = last.position, store.events
+        assert await events.made_by(ROOM, upto, ALICE, "PHONE", "t1") == here.event_id
+        assert await events.made_by(OTHER, upto, ALICE, "PHONE", "t1") == there.event_id
+        assert await events.made_by(ROOM, upto, ALICE, "LAPTOP", "t1") == related.event_id
+        assert await events.made_by(ROOM, here.position - 1, ALICE, "PHONE", "t1") is None
+        assert await events.made_by(ROOM, upto, BOB, "PHONE", "t1") is None
+        assert await events.made_by(ROOM, upto, ALICE, "PHONE", "t2") is None
+        made = [(ALICE, "PHONE", "t0"), (ALICE, "PHONE", "t1"), (ALICE, "LAPTOP", "t1")]
+        assert await events.transactions(ROOM, upto, 10) == made
+        assert await events.transactions(ROOM, upto, 3) == made[1:]
+        assert await events.transactions(ROOM, here.position, 10) == made[:2]
+        assert await events.transactions(77, upto, 10) == []
+
+    run(scenario)
+
+
 def test_what_an_unread_count_needs_is_found(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: Store) -> None:
         before = await add(store, flags=NOTIFIES)
