@@ -23,6 +23,9 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
 from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.devices.devices import Devices
+from hamrasan.encryption.key_counts import KeyCountCache
+from hamrasan.encryption.keys import Keys
+from hamrasan.encryption.to_device import ToDevice
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
@@ -97,6 +100,15 @@ class IdentityServices:
 
 
 @dataclass(frozen=True)
+class EncryptionServices:
+    """What is kept and handed on for end-to-end encryption."""
+
+    keys: Keys
+    key_counts: KeyCountCache
+    to_device: ToDevice
+
+
+@dataclass(frozen=True)
 class PersonalServices:
     """What belongs to one user."""
 
@@ -149,11 +161,27 @@ class StoryServices:
     see_presence: SeePresence
 
 
-Group = Ground | IdentityServices | PersonalServices | RoomServices | SyncServices | StoryServices
+Group = (
+    Ground
+    | IdentityServices
+    | EncryptionServices
+    | PersonalServices
+    | RoomServices
+    | SyncServices
+    | StoryServices
+)
 
 
 @dataclass(frozen=True)
-class Services(Ground, IdentityServices, PersonalServices, RoomServices, SyncServices, StoryServices):
+class Services(
+    Ground,
+    IdentityServices,
+    EncryptionServices,
+    PersonalServices,
+    RoomServices,
+    SyncServices,
+    StoryServices,
+):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""
 
 

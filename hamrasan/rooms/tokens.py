@@ -13,7 +13,9 @@ from typing import NamedTuple
 from hamrasan.protocol.errors import MatrixError, invalid_param
 from hamrasan.storage.ports.journal import Position
 
-_SYNC = re.compile(r"s1_([0-9]{1,18})_([0-9]{1,15})_([0-9]{1,15})_([A-Za-z]{1,16})", re.ASCII)
+_SYNC = re.compile(
+    r"s1_([0-9]{1,18})_([0-9]{1,15})_([0-9]{1,15})_([A-Za-z]{1,16})(?:_([0-9]{1,18}))?", re.ASCII
+)
 _PAGE = re.compile(r"t1_([0-9]{1,18})", re.ASCII)
 _RECENT_TOKENS = 1_024
 """Tokens kept parsed: the members of a room come back with the same one."""
@@ -30,8 +32,12 @@ class SyncToken(NamedTuple):
     epoch: str
     """Names the run of the server that the serials belong to: after a restart they begin anew."""
 
+    handed_over: Position | None = None
+    """Up to where messages to the device were sent, if there were too many for one answer; None: up to `position`."""
+
     def __str__(self) -> str:
-        return f"s1_{self.position}_{self.typing}_{self.presence}_{self.epoch}"
+        token = f"s1_{self.position}_{self.typing}_{self.presence}_{self.epoch}"
+        return token if self.handed_over is None else f"{token}_{self.handed_over}"
 
 
 @lru_cache(_RECENT_TOKENS)
@@ -40,8 +46,10 @@ def parse_sync_token(text: str) -> SyncToken:
     match = _SYNC.fullmatch(text)
     if match is None:
         raise _unknown_token()
-    position, typing, presence, epoch = match.groups()
-    return SyncToken(int(position), int(typing), int(presence), epoch)
+    position, typing, presence, epoch, handed_over = match.groups()
+    return SyncToken(
+        int(position), int(typing), int(presence), epoch, None if handed_over is None else int(handed_over)
+    )
 
 
 def page_token(position: Position) -> str:

@@ -135,6 +135,7 @@ async def start_server(
     identity.start(tasks)
     tasks.keep_running("loop_lag", metrics.watch_loop_lag)
     tasks.keep_running("presence", services.presence.keep_sweeping)
+    tasks.keep_running("to_device", services.to_device.keep_forgetting)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)

@@ -15,6 +15,9 @@ from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.tags import Tags
+from hamrasan.encryption.key_counts import KeyCountCache
+from hamrasan.encryption.keys import Keys
+from hamrasan.encryption.to_device import ToDevice
 from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
@@ -24,6 +27,7 @@ from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
+    EncryptionServices,
     Ground,
     IdentityServices,
     PersonalServices,
@@ -74,12 +78,14 @@ def build_services(
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, Hooks(), cost)
     identity.deactivate_account.on_departure(LeaveAllRooms(rooms.membership, store.rooms).leave)
+    encryption = _encryption(store, ground)
     services = join(
         ground,
         _identity(identity),
+        encryption,
         personal,
         rooms,
-        _syncing(store, ground, personal, rooms),
+        _syncing(store, ground, encryption, personal, rooms),
         _stories(store, personal, rooms, tasks),
     )
     return services, identity
@@ -104,6 +110,16 @@ def _identity(identity: Identity) -> IdentityServices:
         change_password=identity.change_password,
         deactivate_account=identity.deactivate_account,
         moderate_accounts=identity.moderate_accounts,
+    )
+
+
+def _encryption(store: Store, ground: Ground) -> EncryptionServices:
+    journal, name = store.journal, ground.settings.server_name
+    counts = KeyCountCache(journal, store.encryption)
+    return EncryptionServices(
+        keys=Keys(journal, store.encryption, counts, name),
+        key_counts=counts,
+        to_device=ToDevice(journal, store.encryption, store.devices, ground.clock, name),
     )
 
 
@@ -159,10 +175,23 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     )
 
 
-def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices) -> SyncServices:
+def _syncing(
+    store: Store,
+    ground: Ground,
+    encryption: EncryptionServices,
+    personal: PersonalServices,
+    rooms: RoomServices,
+) -> SyncServices:
     presence, typing = personal.presence, rooms.typing
     notifier = Notifier(
-        store.journal, store.rooms, store.events, store.receipts, store.sharing, typing, ground.clock
+        store.journal,
+        store.rooms,
+        store.events,
+        store.receipts,
+        store.sharing,
+        store.encryption,
+        typing,
+        ground.clock,
     )
     presence.on_change(lambda state: notifier.presence_changed(state.user_id, state.serial))
     account_data = AccountDataView(store.account_data)
@@ -197,6 +226,8 @@ def _syncing(store: Store, ground: Ground, personal: PersonalServices, rooms: Ro
         PresenceNews(presence, notifier, rooms.registry, ground.clock),
         CompanionFinder(rooms.registry, store.state, ground.clock),
         DeviceLists(notifier, store.sharing),
+        encryption.key_counts,
+        encryption.to_device,
         personal.ignored,
         ground.clock,
         ground.entropy.id(EPOCH_LETTERS),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hamrasan.encryption.key_counts import KeyCountCache
+from hamrasan.encryption.to_device import ToDevice
 from hamrasan.protocol.canonical_json import json_string
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.timeline_event import TimelineEvent
@@ -36,8 +38,6 @@ STRIPPED_STATE = (
     ("m.room.encryption", ""),
 )
 """What somebody who is invited or knocks may know of a room (client-server API, "Stripped state")."""
-_DEVICE_PARTS = b'"device_one_time_keys_count":{},"device_unused_fallback_key_types":[]'
-"""No device has uploaded keys: there is no end-to-end encryption here yet; clients learn it by counts of none."""
 
 
 class SyncComposer:
@@ -54,6 +54,8 @@ class SyncComposer:
         presence: PresenceNews,
         companions: CompanionFinder,
         device_lists: DeviceLists,
+        key_counts: KeyCountCache,
+        to_device: ToDevice,
         ignored: IgnoredBy,
         clock: Clock,
         epoch: str,
@@ -67,6 +69,8 @@ class SyncComposer:
         self._presence = presence
         self._companions = companions
         self._device_lists = device_lists
+        self._key_counts = key_counts
+        self._to_device = to_device
         self._ignored = ignored
         self._clock = clock
         self._epoch = epoch
@@ -91,7 +95,7 @@ class SyncComposer:
         """
         if token.epoch == self._epoch:
             return token
-        return SyncToken(min(token.position, self._notifier.durable), 0, 0, self._epoch)
+        return SyncToken(min(token.position, self._notifier.durable), 0, 0, self._epoch, token.handed_over)
 
     def quick(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the answer if it holds nothing but new messages that are in memory; None leaves it to `compose`.
@@ -102,6 +106,10 @@ class SyncComposer:
         if not request.is_plain or stream.latest > after or stream.presence > request.presence:
             return None
         if self._device_lists.concern(stream, after):
+            return None
+        reader = request.reader
+        counts = self._key_counts.part_now(reader.user_id, reader.device_id)
+        if counts is None or stream.has_messages(reader.device_id, request.handed_over):
             return None
         written = []
         upto = self._notifier.durable
@@ -118,7 +126,7 @@ class SyncComposer:
         now = self.token()
         if now[2] != request.presence:
             now = now._replace(presence=request.presence)
-        return self._body(now, [b'"rooms":{"join":{%b}}' % b",".join(written)])
+        return self._body(now, [b'"rooms":{"join":{%b}}' % b",".join(written), counts])
 
     async def compose(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the body of the answer, None if nothing has changed for this client."""
@@ -142,9 +150,38 @@ class SyncComposer:
         presence = self._presence.events(request, stream, companions.met)
         if presence:
             parts.append(b'"presence":{"events":[%b]}' % b",".join(presence))
+        messages, handed_over = await self._messages(request, stream, now.position)
+        if messages:
+            parts.append(b'"to_device":{"events":[%b]}' % b",".join(messages))
+        if handed_over < now.position:
+            now = now._replace(handed_over=handed_over)
         if not parts and not request.wants_everything:
             return None
+        parts.append(await self._key_counts.part(request.reader.user_id, request.reader.device_id))
         return self._body(now, parts)
+
+    async def _messages(
+        self, request: SyncRequest, stream: UserStream, upto: Position
+    ) -> tuple[list[bytes], Position]:
+        """Return the messages for the device, and the position up to which it has all with them."""
+        device_id = request.reader.device_id
+        if not stream.has_messages(device_id, request.handed_over):
+            return [], upto
+        return await self._to_device.waiting(stream.user_id, device_id, request.handed_over, upto)
+
+    def take_receipt(self, request: SyncRequest, stream: UserStream) -> None:
+        """Forget the messages that the device has received, by the token that it comes back with."""
+        device_id = request.reader.device_id
+        if request.since is not None and stream.received(device_id, request.handed_over):
+            self._to_device.acknowledge(stream.user_id, device_id, request.handed_over)
+
+    async def device_changes(
+        self, request: SyncRequest, stream: UserStream, upto: Position
+    ) -> tuple[list[str], list[str]]:
+        """Return whose devices changed in (the client's token, `upto`], and whom it does not share a room with now."""
+        changed = changed_rooms(request, stream)
+        companions = await self._companions.find(changed, request.after, upto)
+        return await self._device_lists.changes(stream, companions, request.after, upto)
 
     def concerns(self, request: SyncRequest, stream: UserStream) -> bool:
         """Return whether there may be something to tell the client: a look at some integers per room."""
@@ -155,22 +192,29 @@ class SyncComposer:
             return True
         if self._device_lists.concern(stream, after):
             return True
+        if stream.has_messages(request.reader.device_id, request.handed_over):
+            return True
         for room in stream.joined.values():  # noqa: SIM110 - a generator would cost more than the look
             if room.latest > after or room.typing > typing:
                 return True
         return False
+
+    async def prepare(self, request: SyncRequest) -> None:
+        """Make ready what `nothing_new` will need without waiting."""
+        await self._key_counts.part(request.reader.user_id, request.reader.device_id)
 
     def nothing_new(self, request: SyncRequest, upto: SyncToken) -> bytes:
         """Return the answer to a client for which there is nothing up to a token.
 
         Presence is left to an answer that has something else to tell: nobody is woken for that of all in large rooms.
         """
-        return self._body(upto._replace(presence=request.presence), [])
+        counts = self._key_counts.part_now(request.reader.user_id, request.reader.device_id)
+        return self._body(upto._replace(presence=request.presence), [] if counts is None else [counts])
 
     def _body(self, token: SyncToken, parts: Sequence[bytes]) -> bytes:
         if token != self._written_token[0]:
-            self._written_token = (token, str(token).encode())
-        return b'{"next_batch":"%b",%b}' % (self._written_token[1], b",".join([*parts, _DEVICE_PARTS]))
+            self._written_token = (token, b'"next_batch":"%b"' % str(token).encode())
+        return b"{%b}" % b",".join([self._written_token[1], *parts])
 
     # Rooms.
 

@@ -28,13 +28,19 @@ class DeviceLists:
         self, stream: UserStream, companions: Companions, after: Position, upto: Position
     ) -> bytes | None:
         """Return the member of an answer to a client that stands at `after`; None if there is nothing to tell."""
+        changed, left = await self.changes(stream, companions, after, upto)
+        if not changed and not left:
+            return None
+        return b'"device_lists":' + orjson.dumps({"changed": changed, "left": left})
+
+    async def changes(
+        self, stream: UserStream, companions: Companions, after: Position, upto: Position
+    ) -> tuple[list[str], list[str]]:
+        """Return whose keys have to be asked for again, and whose are of no more concern."""
         changed = set(companions.met_encrypted)
         if self.concern(stream, after):
             changed.update(await self._sharing.device_changes(stream.user_id, after, upto))
         left = companions.parted_encrypted
         if left:
             left = left - await self._sharing.sharing(stream.user_id, list(left))
-        if not changed and not left:
-            return None
-        lists = {"changed": sorted(changed), "left": sorted(left - changed)}
-        return b'"device_lists":' + orjson.dumps(lists)
+        return sorted(changed), sorted(left - changed)

@@ -18,6 +18,7 @@ from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices, give_way
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
+from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
 from hamrasan.storage.ports.journal import Batch, Journal, Position
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -120,6 +121,7 @@ class UserStream:
         "memberships",
         "presence",
         "sent_members",
+        "to_device",
         "unread",
         "user_id",
         "waiters",
@@ -138,9 +140,34 @@ class UserStream:
         """The serial of the last change of presence that the user is woken for."""
         self.devices: Position = 0
         """The last position at which devices changed that the user is told of: own ones, and of who shares a room."""
+        self.to_device: dict[str, tuple[Position, Position]] = {}
+        """By device, the positions of the first and the last message that waits for it."""
         self.unread: dict[str, UnreadState] = {}
         self.sent_members: dict[str, SentMembers] = {}
         """What each device was sent of members (lazy loading)."""
+
+    def has_messages(self, device_id: str, after: Position) -> bool:
+        """Return whether messages wait for a device that has those up to `after`."""
+        waiting = self.to_device.get(device_id)
+        return waiting is not None and waiting[1] > after
+
+    def note_message(self, device_id: str, first: Position, last: Position) -> None:
+        """Take down that messages wait for a device."""
+        known = self.to_device.get(device_id)
+        self.to_device[device_id] = (
+            (first, last) if known is None else (min(first, known[0]), max(last, known[1]))
+        )
+
+    def received(self, device_id: str, upto: Position) -> bool:
+        """Take down that a device has its messages up to `upto`; return whether that is news."""
+        waiting = self.to_device.get(device_id)
+        if waiting is None or waiting[0] > upto:
+            return False
+        if waiting[1] <= upto:
+            del self.to_device[device_id]
+        else:
+            self.to_device[device_id] = (upto + 1, waiting[1])
+        return True
 
     def sent_to(self, device_id: str) -> SentMembers:
         """Return what a device has been sent of members."""
@@ -160,11 +187,13 @@ class Notifier:
         events: EventReader,
         receipts: ReceiptReader,
         sharing: SharingReader,
+        encryption: EncryptionReader,
         typing: Typing,
         clock: Clock,
     ) -> None:
         self._clock = clock
         self._sharing = sharing
+        self._encryption = encryption
         self._journal = journal
         self._rooms = rooms
         self._events = events
@@ -215,6 +244,8 @@ class Notifier:
         stream = UserStream(user_id)
         stream.latest = stream.devices = upto
         self._streams[user_id] = stream
+        for device_id, (first, last) in (await self._encryption.devices_waited_for(user_id)).items():
+            stream.note_message(device_id, first, last)
         for row in memberships:
             stream.memberships[row.room_id] = row
             if row.membership == "join":
@@ -325,6 +356,8 @@ class Notifier:
                     self._devices_changed(item)
                 elif isinstance(item, DeviceDeleted):
                     self._device_deleted(item)
+                elif isinstance(item, ToDeviceSent):
+                    self._message_sent(item)
 
     def _room_events(self, item: RoomEvents) -> None:
         position = item.events[-1].position
@@ -402,9 +435,16 @@ class Notifier:
         if stream is None:
             return
         stream.sent_members.pop(item.device_id, None)
+        stream.to_device.pop(item.device_id, None)
         for waiter in [waiter for waiter in stream.waiters if waiter.device_id == item.device_id]:
             stream.waiters.discard(waiter)
             asyncio.get_running_loop().call_soon(waiter.end)
+
+    def _message_sent(self, item: ToDeviceSent) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is not None:
+            stream.note_message(item.device_id, item.position, item.position)
+            self._wake([stream])
 
     @property
     def devices_unsettled(self) -> bool:

@@ -27,9 +27,14 @@ class SyncRequest:
     presence: int = field(init=False)
     """The serial of the last presence change that the client knows."""
 
+    handed_over: Position = field(init=False)
+    """The position up to which the device has its messages."""
+
     def __post_init__(self) -> None:
         since = self.since
         self.after, self.typing, self.presence = (0, 0, 0) if since is None else since[:3]
+        handed_over = None if since is None else since[4]
+        self.handed_over = self.after if handed_over is None else handed_over
 
     @property
     def is_plain(self) -> bool:

@@ -24,7 +24,7 @@ class Unserved:
 
 APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
 ENCRYPTION = (
-    "Keys, cross-signing, their backup and to-device messages come with end-to-end encryption, later."
+    "Cross-signing and the backup of keys come later; keys of devices and messages between them are there."
 )
 INVITES_BY_ADDRESS = (
     "Invites by e-mail address or telephone number arrive at `inviteUser`, which has the same address, and are refused "
@@ -59,11 +59,6 @@ UNSERVED: tuple[Unserved, ...] = (
     ),
     Unserved("POST", f"{_CLIENT}/v3/keys/device_signing/upload", "uploadCrossSigningKeys", ENCRYPTION),
     Unserved("POST", f"{_CLIENT}/v3/keys/signatures/upload", "uploadCrossSigningSignatures", ENCRYPTION),
-    Unserved("POST", f"{_CLIENT}/v3/keys/claim", "claimKeys", ENCRYPTION),
-    Unserved("GET", f"{_CLIENT}/v3/keys/changes", "getKeysChanges", ENCRYPTION),
-    Unserved("POST", f"{_CLIENT}/v3/keys/query", "queryKeys", ENCRYPTION),
-    Unserved("POST", f"{_CLIENT}/v3/keys/upload", "uploadKeys", ENCRYPTION),
-    Unserved("PUT", f"{_CLIENT}/v3/sendToDevice/{{event_type}}/{{txn_id}}", "sendToDevice", ENCRYPTION),
     Unserved("GET", f"{_BACKUP}/keys", "getRoomKeys", ENCRYPTION),
     Unserved("PUT", f"{_BACKUP}/keys", "putRoomKeys", ENCRYPTION),
     Unserved("DELETE", f"{_BACKUP}/keys", "deleteRoomKeys", ENCRYPTION),

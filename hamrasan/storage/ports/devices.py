@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from hamrasan.storage.ports.journal import Position
@@ -88,6 +89,9 @@ class DeviceReader(Protocol):
 
     async def devices(self, user_id: str) -> list[DeviceRow]:
         """Return the user's devices, in the order of ids."""
+
+    async def ids_of(self, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the devices of those of these users who have any."""
 
     async def ending(self) -> list[DeviceRow]:
         """Return the devices that are still to be deleted (see `EndDevices`)."""

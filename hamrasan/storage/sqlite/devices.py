@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hamrasan.storage.ports import devices as port
 from hamrasan.storage.ports.devices import DeviceRow
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.sqlite.database import Database
+from hamrasan.storage.sqlite.encryption import DELETE_WITH_DEVICE
+from hamrasan.storage.sqlite.rooms import chunks, marks
 
-STATEMENTS: dict[type, str] = {
+STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.NewDevice: (
         "INSERT INTO devices (user_id, device_id, display_name, created_ts, last_seen_ts, last_seen_ip)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, device_id) DO UPDATE SET"
@@ -17,12 +21,15 @@ STATEMENTS: dict[type, str] = {
     port.RenameDevice: "UPDATE devices SET display_name = ? WHERE user_id = ? AND device_id = ?",
     port.SeeDevice: "UPDATE devices SET last_seen_ts = ?, last_seen_ip = ? WHERE user_id = ? AND device_id = ?",
     port.EndDevices: "UPDATE devices SET ending = 1 WHERE user_id = ?",
-    port.DeleteDevice: "DELETE FROM devices WHERE user_id = ? AND device_id = ?",
+    port.DeleteDevice: ("DELETE FROM devices WHERE user_id = ? AND device_id = ?", *DELETE_WITH_DEVICE),
     port.ChangeDeviceList: (
         "INSERT INTO device_list_changes (user_id, position) VALUES (?, ?)"
         " ON CONFLICT (user_id) DO UPDATE SET position = excluded.position"
     ),
 }
+
+AFTER_APPENDS: frozenset[type] = frozenset({port.DeleteDevice})
+"""A message may come in the same commit as the end of the device that it is for."""
 
 _SELECT = "SELECT user_id, device_id, display_name, created_ts, last_seen_ts, last_seen_ip FROM devices "
 
@@ -42,6 +49,15 @@ class SqliteDevices:
         """Return the user's devices, in the order of ids."""
         rows = self._database.rows(_SELECT + "WHERE user_id = ? ORDER BY device_id", (user_id,))
         return [DeviceRow._make(row) for row in rows]
+
+    async def ids_of(self, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the devices of those of these users who have any."""
+        found: dict[str, tuple[str, ...]] = {}
+        for chunk in chunks(user_ids):
+            sql = "SELECT user_id, device_id FROM devices WHERE user_id IN " + marks(len(chunk))
+            for user_id, device_id in await self._database.scan(sql, chunk):
+                found[user_id] = (*found.get(user_id, ()), device_id)
+        return found
 
     async def ending(self) -> list[DeviceRow]:
         """Return the devices that are still to be deleted."""

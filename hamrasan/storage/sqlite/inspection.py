@@ -20,6 +20,7 @@ POSITIONS = {
     "memberships": "SELECT min(position), max(position) FROM memberships",
     "account_data": "SELECT min(position), max(position) FROM account_data",
     "receipts": "SELECT min(position), max(position) FROM receipts",
+    "to_device_messages": "SELECT min(position), max(position) FROM to_device_messages",
     "device_list_changes": "SELECT min(position), max(position) FROM device_list_changes",
 }
 """Every table with positions of the journal (a test sees to it that none is missing)."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from hamrasan.storage.ports.journal import Journal
-from hamrasan.storage.sqlite import accounts, devices, journal, rooms, server, tokens, user_data
+from hamrasan.storage.sqlite import accounts, devices, encryption, journal, rooms, server, tokens, user_data
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.devices import SqliteDevices
+from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.recent_events import RecentEvents
@@ -25,12 +26,16 @@ from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, 
 STATEMENTS: Statements = {
     **accounts.STATEMENTS,
     **devices.STATEMENTS,
+    **encryption.STATEMENTS,
     **journal.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
     **user_data.STATEMENTS,
 }
+
+APPENDS = rooms.APPENDS | encryption.APPENDS
+AFTER_APPENDS = rooms.AFTER_APPENDS | devices.AFTER_APPENDS
 
 DATABASE_FILE = "hamrasan.db"
 LOCK_FILE = "hamrasan.lock"
@@ -71,6 +76,7 @@ class Store:
     accounts: SqliteAccounts
     tokens: SqliteTokens
     devices: SqliteDevices
+    encryption: SqliteEncryption
     account_data: SqliteAccountData
     profiles: SqliteProfiles
     receipts: SqliteReceipts
@@ -101,7 +107,7 @@ def open_store(data_dir: Path, on_commit: OnCommit = nobody_counts) -> Store:
         migrate(writer)
         database = Database(data_dir / DATABASE_FILE)
         recent = RecentEvents(database)
-        journal = SqliteJournal(writer, STATEMENTS, rooms.APPENDS, rooms.AFTER_APPENDS, recent, on_commit)
+        journal = SqliteJournal(writer, STATEMENTS, APPENDS, AFTER_APPENDS, recent, on_commit)
         return _assemble(journal, database, recent, lock)
     except BaseException:
         lock.close()
@@ -158,6 +164,7 @@ def _assemble(
         accounts=SqliteAccounts(database),
         tokens=SqliteTokens(database),
         devices=SqliteDevices(database),
+        encryption=SqliteEncryption(database),
         account_data=SqliteAccountData(database),
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),

@@ -65,12 +65,14 @@ async def sync(request: Request, services: Services) -> Answer:
         state_after=asked.state_after,
     )
     stream = services.notifier.active(user_id) or await services.notifier.stream(user_id)
+    services.sync.take_receipt(wanted, stream)
     services.presence.synced(user_id, device_id, asked.presence, asked.timeout_ms)
     seen = services.sync.token()
     if services.sync.concerns(wanted, stream):
         body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
         if body is not None:
             return json_bytes(body)
+    await services.sync.prepare(wanted)
     if not asked.timeout_ms:
         return json_bytes(services.sync.nothing_new(wanted, seen))
     return ParkedSync(services, wanted, stream, seen, asked.timeout_ms / 1000)

@@ -1,0 +1,66 @@
+"""How many keys each device has on the server, ready for `/sync` (client-server API, "Extensions to /sync")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from hamrasan.runtime.bounded_cache import BoundedCache
+from hamrasan.storage.ports.devices import DeviceDeleted
+from hamrasan.storage.ports.encryption import EncryptionReader, KeyCounts, KeyCountsChanged
+from hamrasan.storage.ports.journal import Batch, Journal
+
+MAX_CACHED = 200_000
+"""Devices whose counts are in memory (about 60 MB): those that have been asking for `/sync` lately."""
+
+Device = tuple[str, str]
+"""User id and device id."""
+
+
+class KeyCountCache:
+    """Knows the counts of devices that were asked for; a commit that changes them brings the new ones along."""
+
+    def __init__(self, journal: Journal, reader: EncryptionReader) -> None:
+        self._reader = reader
+        self._counts: BoundedCache[Device, KeyCounts] = BoundedCache(MAX_CACHED)
+        self._parts: BoundedCache[Device, bytes] = BoundedCache(MAX_CACHED)
+        journal.observe(self._committed)
+
+    async def of(self, user_id: str, device_id: str) -> KeyCounts:
+        """Return a device's counts, the caller's own to change."""
+        device = (user_id, device_id)
+        counts = self._counts.get(device)
+        if counts is None:
+            counts = await self._reader.key_counts(user_id, device_id)
+            self._put(device, counts)
+        return KeyCounts(dict(counts.one_time), list(counts.unused_fallback))
+
+    def part_now(self, user_id: str, device_id: str) -> bytes | None:
+        """Return the members of an answer to `/sync` that tell a device its counts, if memory has them."""
+        return self._parts.get((user_id, device_id))
+
+    async def part(self, user_id: str, device_id: str) -> bytes:
+        """Return the same, from the store if need be."""
+        part = self.part_now(user_id, device_id)
+        if part is None:
+            self._put((user_id, device_id), await self._reader.key_counts(user_id, device_id))
+            part = self._parts[(user_id, device_id)]
+        return part
+
+    def _put(self, device: Device, counts: KeyCounts) -> None:
+        self._counts.put(device, counts)
+        self._parts.put(
+            device,
+            b'"device_one_time_keys_count":%b,"device_unused_fallback_key_types":%b'
+            % (orjson.dumps(counts.one_time), orjson.dumps(counts.unused_fallback)),
+        )
+
+    def _committed(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            for item in batch.feed:
+                if isinstance(item, KeyCountsChanged):
+                    self._put((item.user_id, item.device_id), item.counts)
+                elif isinstance(item, DeviceDeleted):
+                    self._counts.drop((item.user_id, item.device_id))
+                    self._parts.drop((item.user_id, item.device_id))

@@ -1,0 +1,137 @@
+"""Messages from device to device (client-server API, "Send-to-Device messaging")."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from hamrasan.protocol.canonical_json import encode_json, json_string
+from hamrasan.protocol.errors import MatrixError, invalid_param, too_large
+from hamrasan.protocol.limits import MAX_EVENT_BYTES
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.storage.ports.devices import DeviceReader
+from hamrasan.storage.ports.encryption import (
+    AcknowledgeToDeviceMessages,
+    EncryptionReader,
+    ForgetToDeviceTransactions,
+    NewToDeviceMessage,
+    NoteToDeviceTransaction,
+    ToDeviceRow,
+    ToDeviceSent,
+)
+from hamrasan.storage.ports.journal import Batch, Journal, Position
+
+MAX_RECIPIENTS = 20_000
+"""Devices that one request sends to: everybody in a large encrypted room, with several devices each."""
+MAX_DELIVERED = 100
+"""Messages in one answer to `/sync`; the others follow with the next ones."""
+REMEMBERED_MS = 24 * 60 * 60 * 1000
+"""How long a transaction id is remembered: a client that had no answer repeats its request long before that."""
+FORGET_INTERVAL_S = 60 * 60
+EVERY_DEVICE = "*"
+"""Instead of a device id: all devices of the user."""
+
+
+class ToDevice:
+    """Takes messages for devices, keeps them until they are fetched, and hands them over."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        reader: EncryptionReader,
+        devices: DeviceReader,
+        clock: Clock,
+        server_name: str,
+    ) -> None:
+        self._journal = journal
+        self._reader = reader
+        self._devices = devices
+        self._clock = clock
+        self._server_name = server_name
+        self._locks = KeyedLocks()
+
+    async def send(
+        self,
+        sender: str,
+        device_id: str,
+        txn_id: str,
+        event_type: str,
+        messages: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    ) -> None:
+        """Send contents to devices, given by user and device; a repeated transaction sends nothing.
+
+        Devices that do not exist are passed over, as are users of other servers. Raises `M_TOO_LARGE` and
+        `M_INVALID_PARAM` for contents that are too large or for too many.
+        """
+        async with self._locks(f"{sender} {device_id}"):
+            if await self._reader.is_sent(sender, device_id, txn_id):
+                return
+            local = [user for user in messages if user.partition(":")[2] == self._server_name]
+            existing = await self._devices.ids_of(local)
+            texts: list[tuple[str, str, bytes]] = []
+            for user in local:
+                texts += _texts(sender, event_type, user, existing.get(user, ()), messages[user])
+            if len(texts) > MAX_RECIPIENTS:
+                raise invalid_param(f"A message can be sent to at most {MAX_RECIPIENTS} devices at once.")
+            position = self._journal.next_position
+            batch = Batch([NoteToDeviceTransaction(sender, device_id, txn_id, self._clock.now_ms())])
+            for number, (user, device, text) in enumerate(texts):
+                batch.writes.append(NewToDeviceMessage(user, device, position, number, text))
+                batch.feed.append(ToDeviceSent(user, device, position))
+            batch.positions = 1 if texts else 0
+            await self._journal.submit(batch)
+
+    async def waiting(
+        self, user_id: str, device_id: str, after: Position, upto: Position
+    ) -> tuple[list[bytes], Position]:
+        """Return the next messages for a device, as JSON, and the position up to which these are all."""
+        rows = await self._reader.waiting(user_id, device_id, after, upto, MAX_DELIVERED + 1)
+        if len(rows) <= MAX_DELIVERED:
+            return [row.message for row in rows], upto
+        rest = rows.pop().position
+        whole: list[ToDeviceRow] = [row for row in rows if row.position < rest]
+        return [row.message for row in whole], whole[-1].position
+
+    def acknowledge(self, user_id: str, device_id: str, upto: Position) -> None:
+        """Forget what a device has received: it came back with a token that stands at `upto`."""
+        with suppress(
+            MatrixError
+        ):  # too much waits to be written, or the server is stopping: the next time, then
+            done = self._journal.submit(Batch([AcknowledgeToDeviceMessages(user_id, device_id, upto)]))
+            done.add_done_callback(lambda future: future.cancelled() or future.exception())
+
+    async def forget_old_transactions(self) -> None:
+        """Forget transaction ids that nobody will repeat any more."""
+        before = self._clock.now_ms() - REMEMBERED_MS
+        await self._journal.submit(Batch([ForgetToDeviceTransactions(before)]))
+
+    async def keep_forgetting(self) -> None:
+        """Forget old transaction ids for ever."""
+        while True:
+            await self.forget_old_transactions()
+            await asyncio.sleep(FORGET_INTERVAL_S)
+
+
+def _texts(
+    sender: str,
+    event_type: str,
+    user_id: str,
+    existing: tuple[str, ...],
+    contents: Mapping[str, Mapping[str, Any]],
+) -> list[tuple[str, str, bytes]]:
+    """Return (user id, device id, event) for each device of a user that is written to."""
+    texts: list[tuple[str, str, bytes]] = []
+    for device_id, content in contents.items():
+        text = b'{"content":%b,"sender":%b,"type":%b}' % (
+            encode_json(content),
+            json_string(sender),
+            json_string(event_type),
+        )
+        if len(text) > MAX_EVENT_BYTES:
+            raise too_large(f"A message to a device may have at most {MAX_EVENT_BYTES} bytes.")
+        chosen = existing if device_id == EVERY_DEVICE else (device_id,) if device_id in existing else ()
+        texts += [(user_id, device, text) for device in chosen]
+    return texts
