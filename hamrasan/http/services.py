@@ -23,6 +23,7 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
 from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.devices.devices import Devices
+from hamrasan.encryption.key_backups import KeyBackups
 from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
@@ -105,6 +106,7 @@ class EncryptionServices:
 
     keys: Keys
     key_counts: KeyCountCache
+    key_backups: KeyBackups
     to_device: ToDevice
 
 

@@ -15,6 +15,7 @@ from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.tags import Tags
+from hamrasan.encryption.key_backups import KeyBackups
 from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
@@ -79,6 +80,7 @@ def build_services(
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, Hooks(), cost)
     identity.deactivate_account.on_departure(LeaveAllRooms(rooms.membership, store.rooms).leave)
     encryption = _encryption(store, ground)
+    identity.deactivate_account.on_departure(lambda account: encryption.key_backups.forget(account.user_id))
     services = join(
         ground,
         _identity(identity),
@@ -119,6 +121,7 @@ def _encryption(store: Store, ground: Ground) -> EncryptionServices:
     return EncryptionServices(
         keys=Keys(journal, store.encryption, counts, name),
         key_counts=counts,
+        key_backups=KeyBackups(journal, store.key_backups, ground.clock),
         to_device=ToDevice(journal, store.encryption, store.devices, ground.clock, name),
     )
 

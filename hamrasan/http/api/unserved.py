@@ -24,7 +24,7 @@ class Unserved:
 
 APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
 ENCRYPTION = (
-    "Cross-signing and the backup of keys come later; keys of devices and messages between them are there."
+    "Cross-signing comes later; keys of devices, messages between them and backups of room keys are there."
 )
 INVITES_BY_ADDRESS = (
     "Invites by e-mail address or telephone number arrive at `inviteUser`, which has the same address, and are refused "
@@ -43,7 +43,6 @@ SINGLE_SIGN_ON = "People log in with a password or a login token here; there is 
 SPACES = "Summaries of rooms and the hierarchy of spaces come later."
 
 _CLIENT = "/_matrix/client"
-_BACKUP = f"{_CLIENT}/v3/room_keys"
 _MEDIA = f"{_CLIENT}/v1/media"
 _OLD_MEDIA = "/_matrix/media"
 
@@ -59,20 +58,6 @@ UNSERVED: tuple[Unserved, ...] = (
     ),
     Unserved("POST", f"{_CLIENT}/v3/keys/device_signing/upload", "uploadCrossSigningKeys", ENCRYPTION),
     Unserved("POST", f"{_CLIENT}/v3/keys/signatures/upload", "uploadCrossSigningSignatures", ENCRYPTION),
-    Unserved("GET", f"{_BACKUP}/keys", "getRoomKeys", ENCRYPTION),
-    Unserved("PUT", f"{_BACKUP}/keys", "putRoomKeys", ENCRYPTION),
-    Unserved("DELETE", f"{_BACKUP}/keys", "deleteRoomKeys", ENCRYPTION),
-    Unserved("GET", f"{_BACKUP}/keys/{{room_id}}", "getRoomKeysByRoomId", ENCRYPTION),
-    Unserved("PUT", f"{_BACKUP}/keys/{{room_id}}", "putRoomKeysByRoomId", ENCRYPTION),
-    Unserved("DELETE", f"{_BACKUP}/keys/{{room_id}}", "deleteRoomKeysByRoomId", ENCRYPTION),
-    Unserved("GET", f"{_BACKUP}/keys/{{room_id}}/{{session_id}}", "getRoomKeyBySessionId", ENCRYPTION),
-    Unserved("PUT", f"{_BACKUP}/keys/{{room_id}}/{{session_id}}", "putRoomKeyBySessionId", ENCRYPTION),
-    Unserved("DELETE", f"{_BACKUP}/keys/{{room_id}}/{{session_id}}", "deleteRoomKeyBySessionId", ENCRYPTION),
-    Unserved("GET", f"{_BACKUP}/version", "getRoomKeysVersionCurrent", ENCRYPTION),
-    Unserved("POST", f"{_BACKUP}/version", "postRoomKeysVersion", ENCRYPTION),
-    Unserved("GET", f"{_BACKUP}/version/{{version}}", "getRoomKeysVersion", ENCRYPTION),
-    Unserved("PUT", f"{_BACKUP}/version/{{version}}", "putRoomKeysVersion", ENCRYPTION),
-    Unserved("DELETE", f"{_BACKUP}/version/{{version}}", "deleteRoomKeysVersion", ENCRYPTION),
     Unserved("POST", f"{_CLIENT}/v3/rooms/{{room_id}}/invite", "inviteBy3PID", INVITES_BY_ADDRESS),
     Unserved("GET", f"{_MEDIA}/config", "getConfigAuthed", MEDIA),
     Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),

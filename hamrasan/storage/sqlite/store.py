@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from hamrasan.storage.ports.journal import Journal
-from hamrasan.storage.sqlite import accounts, devices, encryption, journal, rooms, server, tokens, user_data
+from hamrasan.storage.sqlite import (
+    accounts,
+    devices,
+    encryption,
+    journal,
+    key_backups,
+    rooms,
+    server,
+    tokens,
+    user_data,
+)
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
+from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
@@ -28,6 +39,7 @@ STATEMENTS: Statements = {
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
     **journal.STATEMENTS,
+    **key_backups.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
@@ -77,6 +89,7 @@ class Store:
     tokens: SqliteTokens
     devices: SqliteDevices
     encryption: SqliteEncryption
+    key_backups: SqliteKeyBackups
     account_data: SqliteAccountData
     profiles: SqliteProfiles
     receipts: SqliteReceipts
@@ -165,6 +178,7 @@ def _assemble(
         tokens=SqliteTokens(database),
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
+        key_backups=SqliteKeyBackups(database),
         account_data=SqliteAccountData(database),
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),
