@@ -24,10 +24,11 @@ from hamrasan.storage.ports.key_backups import (
     UpdateKeyBackup,
 )
 
+ALGORITHM = "m.megolm_backup.v1.curve25519-aes-sha2"
 MAX_KEYS = 500_000
 """Keys in one backup: decades of busy rooms, and about 250 MB."""
 MAX_NAME_CHARS = 255
-"""Of an algorithm, a room id and a session id."""
+"""Of a room id and a session id."""
 MAX_DATA_BYTES = 16 * 1024
 """One sealed key; usual ones have half a KiB."""
 PAGE = 500
@@ -57,9 +58,12 @@ class KeyBackups:
         self._locks = KeyedLocks()
 
     async def create(self, user_id: str, algorithm: str, auth_data: Mapping[str, Any]) -> str:
-        """Begin a backup, which becomes the current one, and return its version."""
-        if not algorithm or len(algorithm) > MAX_NAME_CHARS:
-            raise invalid_param("The algorithm of a backup needs a name.")
+        """Begin a backup, which becomes the current one, and return its version.
+
+        Raises `M_INVALID_PARAM` for an algorithm that the specification does not have.
+        """
+        if algorithm != ALGORITHM:
+            raise invalid_param(f"Backups are made by the algorithm '{ALGORITHM}' only.")
         async with self._locks(user_id):
             version = await self._reader.last_version(user_id) + 1
             await self._journal.submit(

@@ -154,8 +154,9 @@ def test_keys_without_their_form_are_refused(alice: Person, body: Any, errcode: 
 def test_descriptions_without_their_form_are_refused(alice: Person) -> None:
     for body in ({"algorithm": ALGORITHM}, {"auth_data": AUTH}):
         refused(alice.request("POST", "/room_keys/version", body), 400, "M_MISSING_PARAM")
-    empty = {"algorithm": "", "auth_data": AUTH}
-    refused(alice.request("POST", "/room_keys/version", empty), 400, "M_INVALID_PARAM")
+    for algorithm in ("", "org.example.other"):
+        unknown = {"algorithm": algorithm, "auth_data": AUTH}
+        refused(alice.request("POST", "/room_keys/version", unknown), 400, "M_INVALID_PARAM")
     version = begin(alice)
     for wrong in (
         {"algorithm": "other", "auth_data": AUTH},
