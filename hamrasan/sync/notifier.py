@@ -32,8 +32,8 @@ from hamrasan.storage.ports.sharing import SharingReader
 from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged, ReceiptReader
 from hamrasan.sync.unread import UnreadState
 
-WAKES_PER_TICK = 128
-"""Waiters answered in one turn of the loop (about four milliseconds), so that a large room holds up nobody."""
+WAKES_PER_TICK = 64
+"""Waiters answered in one turn of the loop (about two milliseconds), so that a large room holds up nobody."""
 TURNS_BEFORE_WAKING = 2
 """Turns of the loop between a commit and its news. In the first, those who sent go on; at the end of the second, their
 answers are written. So clients learn the id of their own event from the answer before they sync it, which is what
