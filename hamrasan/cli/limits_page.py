@@ -38,7 +38,7 @@ _FOR = {
     RateClass.READS: "what is cheap to read: sync, history, profiles",
     RateClass.SEARCH: "what is not: the public directory",
     RateClass.ROOMS: "creating rooms, joins, invites, aliases",
-    RateClass.KEYS: "encryption keys",
+    RateClass.KEYS: "encryption keys and their backups, messages between devices",
     RateClass.MEDIA: "files",
     RateClass.ACCOUNT: "changes of account data, profile, devices, filters",
     RateClass.LOGIN: "proving who one is",
