@@ -11,16 +11,6 @@ from tests.running import Person, Running, refused
 LEVELS = ("m.room.power_levels", "")
 
 
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
-
-
 def refuses(person: Person, status: int, errcode: str, **options: Any) -> str:
     """Check that no room is created with these options, and return the reason."""
     before = person.get("/joined_rooms")

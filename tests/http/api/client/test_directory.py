@@ -12,16 +12,6 @@ from tests.running import Person, Running, answered, refused
 
 
 @pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
-
-
-@pytest.fixture
 def alias(server: Running, alice: Person) -> str:
     return f"#{alice.localpart}-alias:{server.name}"
 

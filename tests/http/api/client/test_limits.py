@@ -34,11 +34,6 @@ def limited(tmp_path: Path) -> Iterator[Running]:
         yield own
 
 
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
 def event_ids(person: Person, room_id: str) -> list[str]:
     return [event["event_id"] for event in timeline(person, room_id)]
 

@@ -16,21 +16,6 @@ from tests.running import Person, Running, answered, refused
 MEMBER = "m.room.member"
 
 
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
-
-
-@pytest.fixture
-def carol(server: Running) -> Person:
-    return server.register("carol")
-
-
 def memberships(person: Person, room_id: str, who: Person) -> list[str]:
     """Return the memberships that somebody had, one for each event."""
     return [

@@ -13,16 +13,6 @@ from tests.rooms_over_http import VERSIONS, act, state_of, timeline
 from tests.running import Person, Running, answered, refused
 
 
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
-
-
 def put(
     person: Person, room_id: str, txn_id: str, content: Any, kind: str = "m.room.message"
 ) -> httpx.Response:

@@ -16,16 +16,6 @@ LEVELS = ("m.room.power_levels", "")
 TOMBSTONE = ("m.room.tombstone", "")
 
 
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
-
-
 def upgrade(person: Person, room_id: str, version: str, **more: Any) -> httpx.Response:
     return person.request("POST", room_path(room_id, "upgrade"), {"new_version": version, **more})
 
