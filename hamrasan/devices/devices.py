@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ from hamrasan.protocol.errors import MatrixError, invalid_param, not_found
 from hamrasan.protocol.identifiers import check_opaque_id
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
+from hamrasan.runtime.tasks import ignore_failure
 from hamrasan.storage.ports.devices import (
     ChangeDeviceList,
     DeleteDevice,
@@ -96,8 +96,9 @@ class Devices:
             del self._next_writing[next(iter(self._next_writing))]
         self._next_writing[token_id] = self._clock.monotonic() + LAST_SEEN_INTERVAL_S
         seen = SeeDevice(self._clock.now_ms(), address, user_id, device_id)
-        with suppress(MatrixError):  # too much waits to be written, or the server is stopping
-            self._journal.submit(Batch([seen])).add_done_callback(_ignore_failure)
+        # Not worth an error if too much waits to be written, or it fails: the next writing tells it.
+        with suppress(MatrixError):
+            self._journal.submit(Batch([seen])).add_done_callback(ignore_failure)
 
 
 def deletion(user_id: str, device_ids: Sequence[str], position: int) -> Batch:
@@ -119,9 +120,3 @@ def check_display_name(display_name: str) -> None:
     """Raise `M_INVALID_PARAM` unless a device can be called so."""
     if len(display_name) > MAX_DISPLAY_NAME_CHARS:
         raise invalid_param(f"The name of a device has at most {MAX_DISPLAY_NAME_CHARS} characters.")
-
-
-def _ignore_failure(written: asyncio.Future[None]) -> None:
-    """When a device was seen is not worth an error; the next writing tells it."""
-    if not written.cancelled():
-        written.exception()

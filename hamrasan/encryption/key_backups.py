@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from hamrasan.protocol.canonical_json import encode_canonical
 from hamrasan.protocol.errors import MatrixError, invalid_param, not_found
+from hamrasan.protocol.key_backups import ALGORITHM, is_better
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.slices import Slices
@@ -24,7 +25,6 @@ from hamrasan.storage.ports.key_backups import (
     UpdateKeyBackup,
 )
 
-ALGORITHM = "m.megolm_backup.v1.curve25519-aes-sha2"
 MAX_KEYS = 500_000
 """Keys in one backup: decades of busy rooms, and about 250 MB."""
 MAX_NAME_CHARS = 255
@@ -115,7 +115,7 @@ class KeyBackups:
                     _check_names(room_id, session_id)
                     known = await self._reader.key(user_id, backup.version, room_id, session_id)
                     data = _encoded(key.session_data)
-                    if known is None or _is_better(key, known):
+                    if known is None or is_better(key, known):
                         writes.append(
                             PutBackedUpKey(user_id, backup.version, room_id, session_id, *key[:3], data)
                         )
@@ -166,12 +166,6 @@ class KeyBackups:
         """Delete all backups of a user whose account ends."""
         async with self._locks(user_id):
             await self._journal.submit(Batch([DeleteKeyBackups(user_id)]))
-
-
-def _is_better(key: BackedUpKey, known: BackedUpKeyRow) -> bool:
-    """Return whether a key replaces the one that is there: verified, from earlier on, forwarded less often."""
-    new = (not key.is_verified, key.first_message_index, key.forwarded_count)
-    return new < (not known.is_verified, known.first_message_index, known.forwarded_count)
 
 
 def _encoded(value: Mapping[str, Any]) -> bytes:

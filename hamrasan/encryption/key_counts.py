@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import orjson
 
@@ -18,43 +19,48 @@ Device = tuple[str, str]
 """User id and device id."""
 
 
+class _Known(NamedTuple):
+    """A device's counts, and how `/sync` writes them."""
+
+    counts: KeyCounts
+    part: bytes
+
+
 class KeyCountCache:
     """Knows the counts of devices that were asked for; a commit that changes them brings the new ones along."""
 
     def __init__(self, journal: Journal, reader: EncryptionReader) -> None:
         self._reader = reader
-        self._counts: BoundedCache[Device, KeyCounts] = BoundedCache(MAX_CACHED)
-        self._parts: BoundedCache[Device, bytes] = BoundedCache(MAX_CACHED)
+        self._known: BoundedCache[Device, _Known] = BoundedCache(MAX_CACHED)
         journal.observe(self._committed)
 
     async def of(self, user_id: str, device_id: str) -> KeyCounts:
         """Return a device's counts, the caller's own to change."""
-        device = (user_id, device_id)
-        counts = self._counts.get(device)
-        if counts is None:
-            counts = await self._reader.key_counts(user_id, device_id)
-            self._put(device, counts)
+        counts = (await self._get(user_id, device_id)).counts
         return KeyCounts(dict(counts.one_time), list(counts.unused_fallback))
 
     def part_now(self, user_id: str, device_id: str) -> bytes | None:
         """Return the members of an answer to `/sync` that tell a device its counts, if memory has them."""
-        return self._parts.get((user_id, device_id))
+        known = self._known.get((user_id, device_id))
+        return None if known is None else known.part
 
     async def part(self, user_id: str, device_id: str) -> bytes:
         """Return the same, from the store if need be."""
-        part = self.part_now(user_id, device_id)
-        if part is None:
-            self._put((user_id, device_id), await self._reader.key_counts(user_id, device_id))
-            part = self._parts[(user_id, device_id)]
-        return part
+        return (await self._get(user_id, device_id)).part
 
-    def _put(self, device: Device, counts: KeyCounts) -> None:
-        self._counts.put(device, counts)
-        self._parts.put(
-            device,
-            b'"device_one_time_keys_count":%b,"device_unused_fallback_key_types":%b'
-            % (orjson.dumps(counts.one_time), orjson.dumps(counts.unused_fallback)),
+    async def _get(self, user_id: str, device_id: str) -> _Known:
+        device = (user_id, device_id)
+        known = self._known.get(device)
+        return known or self._put(device, await self._reader.key_counts(user_id, device_id))
+
+    def _put(self, device: Device, counts: KeyCounts) -> _Known:
+        part = b'"device_one_time_keys_count":%b,"device_unused_fallback_key_types":%b' % (
+            orjson.dumps(counts.one_time),
+            orjson.dumps(counts.unused_fallback),
         )
+        known = _Known(counts, part)
+        self._known.put(device, known)
+        return known
 
     def _committed(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
@@ -62,5 +68,4 @@ class KeyCountCache:
                 if isinstance(item, KeyCountsChanged):
                     self._put((item.user_id, item.device_id), item.counts)
                 elif isinstance(item, DeviceDeleted):
-                    self._counts.drop((item.user_id, item.device_id))
-                    self._parts.drop((item.user_id, item.device_id))
+                    self._known.drop((item.user_id, item.device_id))

@@ -9,9 +9,11 @@ from typing import Any
 
 from hamrasan.protocol.canonical_json import encode_json, json_string
 from hamrasan.protocol.errors import MatrixError, invalid_param, too_large
+from hamrasan.protocol.identifiers import is_of_server
 from hamrasan.protocol.limits import MAX_EVENT_BYTES
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.runtime.tasks import ignore_failure
 from hamrasan.storage.ports.devices import DeviceReader
 from hamrasan.storage.ports.encryption import (
     AcknowledgeToDeviceMessages,
@@ -69,7 +71,7 @@ class ToDevice:
         async with self._locks(f"{sender} {device_id}"):
             if await self._reader.is_sent(sender, device_id, txn_id):
                 return
-            local = [user for user in messages if user.partition(":")[2] == self._server_name]
+            local = [user for user in messages if is_of_server(user, self._server_name)]
             existing = await self._devices.ids_of(local)
             texts: list[tuple[str, str, bytes]] = []
             for user in local:
@@ -101,7 +103,7 @@ class ToDevice:
             MatrixError
         ):  # too much waits to be written, or the server is stopping: the next time, then
             done = self._journal.submit(Batch([AcknowledgeToDeviceMessages(user_id, device_id, upto)]))
-            done.add_done_callback(lambda future: future.cancelled() or future.exception())
+            done.add_done_callback(ignore_failure)
 
     async def forget_old_transactions(self) -> None:
         """Forget transaction ids that nobody will repeat any more."""

@@ -7,6 +7,7 @@ with `M_INVALID_PARAM`, but for `check_new_localpart`, whose code is `M_INVALID_
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
@@ -68,6 +69,12 @@ def parse_user_id(text: str) -> UserId:
 def check_user_id(text: str) -> None:
     """Raise unless `text` is a user id, current or historical."""
     parse_user_id(text)
+
+
+def check_user_ids(texts: Iterable[str]) -> None:
+    """Raise unless all of `texts` are user ids."""
+    for text in texts:
+        parse_user_id(text)
 
 
 def is_historical_user_id(text: str) -> bool:
@@ -157,6 +164,11 @@ def server_name_of(identifier: str) -> str:
     if not server_name:
         raise invalid_param(f"'{_shown(identifier)}' names no server.")
     return server_name
+
+
+def is_of_server(identifier: str, server_name: str) -> bool:
+    """Return whether an identifier that has been checked belongs to a server."""
+    return identifier.partition(":")[2] == server_name
 
 
 def check_opaque_id(text: str, what: str = "identifier") -> None:

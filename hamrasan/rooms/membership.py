@@ -12,7 +12,7 @@ from typing import Any
 from hamrasan.accounts.invite_permission import InvitePermission
 from hamrasan.accounts.profiles import AVATAR_URL, DISPLAY_NAME, Profiles
 from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, not_found
-from hamrasan.protocol.identifiers import parse_user_id
+from hamrasan.protocol.identifiers import is_of_server, parse_user_id
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.registry import RoomRegistry
@@ -235,7 +235,7 @@ class Membership:
             raise
 
     def _is_local(self, user_id: str) -> bool:
-        return user_id.partition(":")[2] == self._server_name
+        return is_of_server(user_id, self._server_name)
 
 
 def _content(membership: str, reason: str | None) -> dict[str, Any]:

@@ -92,3 +92,9 @@ class TaskSupervisor:
         if names:
             _log.warning("background tasks did not end in time", tasks=names, grace_s=grace_s)
         return names
+
+
+def ignore_failure(done: asyncio.Future[Any]) -> None:
+    """Take note, as a callback, that work came to an end of which nobody needs to know how."""
+    if not done.cancelled():
+        done.exception()

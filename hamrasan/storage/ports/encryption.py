@@ -27,7 +27,7 @@ class NewOneTimeKey(NamedTuple):
 
 
 class TakeOneTimeKey(NamedTuple):
-    """The key is handed out, and gone."""
+    """The key is handed out, and gone; that there was one of its name is remembered."""
 
     number: int
 
@@ -155,8 +155,10 @@ class EncryptionReader(Protocol):
     async def next_one_time_key(self, user_id: str, device_id: str, algorithm: str) -> OneTimeKeyRow | None:
         """Return the key that is to be handed out next."""
 
-    async def one_time_key(self, user_id: str, device_id: str, algorithm: str, key_id: str) -> bytes | None:
-        """Return a key that was not handed out yet."""
+    async def one_time_key(
+        self, user_id: str, device_id: str, algorithm: str, key_id: str
+    ) -> tuple[bytes | None] | None:
+        """Return a key, None in its place if it was handed out; None if there was none of this name lately."""
 
     async def fallback_key(self, user_id: str, device_id: str, algorithm: str) -> FallbackKeyRow | None:
         """Return the fallback key of an algorithm."""

@@ -16,7 +16,7 @@ from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.sqlite.database import Database
 from hamrasan.storage.sqlite.rooms import chunks, marks
 
-STATEMENTS: dict[type, str] = {
+STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.PutDeviceKeys: (
         "INSERT INTO device_keys (user_id, device_id, keys) VALUES (?, ?, ?)"
         " ON CONFLICT (user_id, device_id) DO UPDATE SET keys = excluded.keys"
@@ -24,7 +24,11 @@ STATEMENTS: dict[type, str] = {
     port.NewOneTimeKey: (
         "INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key) VALUES (?, ?, ?, ?, ?)"
     ),
-    port.TakeOneTimeKey: "DELETE FROM one_time_keys WHERE number = ?",
+    port.TakeOneTimeKey: (
+        "UPDATE one_time_keys SET key = NULL WHERE number = ?",
+        # Those that were taken are remembered while a million more come in: far longer than anybody repeats an upload.
+        "DELETE FROM one_time_keys WHERE key IS NULL AND number < ? - 1000000",
+    ),
     port.PutFallbackKey: (
         "INSERT INTO fallback_keys (user_id, device_id, algorithm, key_id, key, used) VALUES (?, ?, ?, ?, ?, 0)"
         " ON CONFLICT (user_id, device_id, algorithm)"
@@ -88,18 +92,20 @@ class SqliteEncryption:
         """Return the key that is to be handed out next."""
         row = self._database.get(
             "SELECT number, key_id, key FROM one_time_keys"
-            " WHERE user_id = ? AND device_id = ? AND algorithm = ? ORDER BY number LIMIT 1",
+            " WHERE user_id = ? AND device_id = ? AND algorithm = ? AND key IS NOT NULL ORDER BY number LIMIT 1",
             (user_id, device_id, algorithm),
         )
         return None if row is None else OneTimeKeyRow._make(row)
 
-    async def one_time_key(self, user_id: str, device_id: str, algorithm: str, key_id: str) -> bytes | None:
-        """Return a key that was not handed out yet."""
+    async def one_time_key(
+        self, user_id: str, device_id: str, algorithm: str, key_id: str
+    ) -> tuple[bytes | None] | None:
+        """Return a key, None in its place if it was handed out."""
         row = self._database.get(
             "SELECT key FROM one_time_keys WHERE user_id = ? AND device_id = ? AND algorithm = ? AND key_id = ?",
             (user_id, device_id, algorithm, key_id),
         )
-        return None if row is None else row[0]
+        return None if row is None else (row[0],)
 
     async def fallback_key(self, user_id: str, device_id: str, algorithm: str) -> FallbackKeyRow | None:
         """Return the fallback key of an algorithm."""
@@ -112,7 +118,7 @@ class SqliteEncryption:
     async def key_counts(self, user_id: str, device_id: str) -> KeyCounts:
         """Return how many keys a device has on the server."""
         one_time = self._database.rows(
-            "SELECT algorithm, count(*) FROM one_time_keys WHERE user_id = ? AND device_id = ? GROUP BY algorithm",
+            "SELECT algorithm, count(key) FROM one_time_keys WHERE user_id = ? AND device_id = ? GROUP BY algorithm",
             (user_id, device_id),
         )
         fallback = self._database.rows(

@@ -60,7 +60,7 @@ def test_one_time_keys_are_taken_in_the_order_in_which_they_came(tmp_path: Path)
         for key_id in "cab":
             await put(store, NewOneTimeKey(ALICE, "A", "x", key_id, key_id.encode()))
         await put(store, NewOneTimeKey(ALICE, "A", "y", "c", b"other"))
-        assert await reader.one_time_key(ALICE, "A", "x", "a") == b"a"
+        assert await reader.one_time_key(ALICE, "A", "x", "a") == (b"a",)
         assert await reader.one_time_key(ALICE, "B", "x", "a") is None
         for key_id in "cab":
             key = await reader.next_one_time_key(ALICE, "A", "x")
@@ -68,7 +68,8 @@ def test_one_time_keys_are_taken_in_the_order_in_which_they_came(tmp_path: Path)
             assert (key.key_id, key.key) == (key_id, key_id.encode())
             await put(store, TakeOneTimeKey(key.number))
         assert await reader.next_one_time_key(ALICE, "A", "x") is None
-        assert await reader.key_counts(ALICE, "A") == KeyCounts({"y": 1}, [])
+        assert await reader.one_time_key(ALICE, "A", "x", "a") == (None,)
+        assert await reader.key_counts(ALICE, "A") == KeyCounts({"x": 0, "y": 1}, [])
 
     on_store(tmp_path, scenario)
 

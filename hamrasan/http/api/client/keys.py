@@ -11,6 +11,7 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
+from hamrasan.protocol.identifiers import check_user_ids, server_name_of
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.tokens import SyncToken, parse_position
 from hamrasan.sync.request import SyncRequest
@@ -48,6 +49,7 @@ async def upload_keys(request: Request, services: Services) -> Response:
 async def query_keys(request: Request, services: Services) -> Response:
     """Return the identity keys of users' devices."""
     wanted = request.decode(QueryBody).device_keys
+    check_user_ids(wanted)
     found = await services.keys.query(wanted)
     return ok({"device_keys": found, "failures": _failures(services, wanted)})
 
@@ -55,13 +57,14 @@ async def query_keys(request: Request, services: Services) -> Response:
 async def claim_keys(request: Request, services: Services) -> Response:
     """Hand out a one-time key of each device that is named."""
     wanted = request.decode(ClaimBody).one_time_keys
+    check_user_ids(wanted)
     found = await services.keys.claim(wanted)
     return ok({"one_time_keys": found, "failures": _failures(services, wanted)})
 
 
 def _failures(services: Services, user_ids: Iterable[str]) -> dict[str, Any]:
     """Return the other servers whose users were asked for: they are not reached from here yet."""
-    remote = {user_id.partition(":")[2] for user_id in user_ids if not services.keys.is_local(user_id)}
+    remote = {server_name_of(user_id) for user_id in user_ids if not services.keys.is_local(user_id)}
     return {server: {} for server in sorted(remote)}
 
 

@@ -10,7 +10,7 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, empty
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
-from hamrasan.protocol.identifiers import check_opaque_id
+from hamrasan.protocol.identifiers import check_opaque_id, check_user_ids
 
 
 class MessagesBody(msgspec.Struct):
@@ -24,6 +24,7 @@ async def send_to_device(request: Request, services: Services) -> Response:
     requester, txn_id = request.requester, request.path["txn_id"]
     check_opaque_id(txn_id, "transaction id")
     messages = request.decode(MessagesBody).messages
+    check_user_ids(messages)
     await services.to_device.send(
         requester.user_id, requester.device_id, txn_id, request.path["event_type"], messages
     )

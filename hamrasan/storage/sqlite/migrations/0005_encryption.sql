@@ -7,17 +7,19 @@ CREATE TABLE device_keys (
     PRIMARY KEY (user_id, device_id)
 ) STRICT, WITHOUT ROWID;
 
--- `number` is the order in which they came, and in which they are handed out.
+-- `number` is the order in which they came, and in which they are handed out. One that was stays for a while without its
+-- key, so that a device which uploads it once more (for want of an answer) does not have it handed out twice.
 CREATE TABLE one_time_keys (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     user_id TEXT NOT NULL,
     device_id TEXT NOT NULL,
     algorithm TEXT NOT NULL,
     key_id TEXT NOT NULL,
-    key BLOB NOT NULL,
+    key BLOB,
     UNIQUE (user_id, device_id, algorithm, key_id)
 ) STRICT;
-CREATE INDEX one_time_keys_next ON one_time_keys (user_id, device_id, algorithm, number);
+CREATE INDEX one_time_keys_next ON one_time_keys (user_id, device_id, algorithm, number) WHERE key IS NOT NULL;
+CREATE INDEX one_time_keys_taken ON one_time_keys (number) WHERE key IS NULL;
 
 CREATE TABLE fallback_keys (
     user_id TEXT NOT NULL,

@@ -13,21 +13,6 @@ from tests.running import Person, Running, refused, running
 ALGORITHM = "signed_curve25519"
 
 
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
-
-
-@pytest.fixture
-def carol(server: Running) -> Person:
-    return server.register("carol")
-
-
 def identity(person: Person, **more: Any) -> dict[str, Any]:
     """Return the identity keys of a person's device."""
     return {
@@ -75,6 +60,15 @@ def test_identity_keys_are_given_as_they_were_published(alice: Person, bob: Pers
     assert none["device_keys"] == {alice.user_id: {}, bob.user_id: {}}
 
 
+@pytest.mark.parametrize("user_id", ["", "alice", "@alice", "!room:x.org", "@alice:"])
+def test_only_users_have_keys(alice: Person, user_id: str) -> None:
+    refused(alice.request("POST", "/keys/query", {"device_keys": {user_id: []}}), 400, "M_INVALID_PARAM")
+    wanted = {"one_time_keys": {user_id: {"X": ALGORITHM}}}
+    refused(alice.request("POST", "/keys/claim", wanted), 400, "M_INVALID_PARAM")
+    messages: Any = {"messages": {user_id: {"*": {}}}}
+    refused(alice.request("PUT", "/sendToDevice/m.x/1", messages), 400, "M_INVALID_PARAM")
+
+
 def test_users_of_other_servers_are_told_as_failures(alice: Person) -> None:
     stranger = "@stranger:elsewhere.example"
     answer = alice.post("/keys/query", {"device_keys": {stranger: []}})
@@ -94,6 +88,17 @@ def test_each_one_time_key_is_handed_out_once_in_the_order_of_uploads(alice: Per
     assert given == [{f"{ALGORITHM}:{name}": signed(name)} for name in "cab"]
     assert claim(bob, alice) == {}
     assert alice.sync()["device_one_time_keys_count"] == {ALGORITHM: 0}
+
+
+def test_a_key_that_is_uploaded_again_after_it_was_given_is_not_given_again(
+    alice: Person, bob: Person
+) -> None:
+    alice.post("/keys/upload", {"one_time_keys": one_time("a")})
+    assert claim(bob, alice)[alice.user_id][alice.device_id] == one_time("a")
+    counts = alice.post("/keys/upload", {"one_time_keys": one_time("a", "b")})["one_time_key_counts"]
+    assert counts == {ALGORITHM: 1}
+    assert claim(bob, alice)[alice.user_id][alice.device_id] == one_time("b")
+    assert claim(bob, alice) == {}
 
 
 def test_the_fallback_key_is_given_when_no_other_is_left(alice: Person, bob: Person) -> None:
@@ -230,6 +235,7 @@ def test_a_name_is_used_for_one_key_only_and_there_is_a_limit(alice: Person) -> 
     refused(alice.request("POST", "/keys/upload", {"one_time_keys": other}), 400, "M_INVALID_PARAM")
     many = {f"curve25519:{number}": "k" for number in range(1_000)}
     refused(alice.request("POST", "/keys/upload", {"one_time_keys": many}), 400, "M_INVALID_PARAM")
+    alice.post("/keys/upload", {"fallback_keys": {f"{ALGORITHM}:f": signed("f")}})
     two = {f"{ALGORITHM}:f": signed("f"), f"{ALGORITHM}:g": signed("g")}
     refused(alice.request("POST", "/keys/upload", {"fallback_keys": two}), 400, "M_INVALID_PARAM")
     assert alice.sync()["device_one_time_keys_count"] == {ALGORITHM: 1}

@@ -5,21 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.running import Person, Running, refused, running
 
 TYPE = "m.room_key_request"
-
-
-@pytest.fixture
-def alice(server: Running) -> Person:
-    return server.register("alice")
-
-
-@pytest.fixture
-def bob(server: Running) -> Person:
-    return server.register("bob")
 
 
 def send(person: Person, txn_id: str, messages: dict[str, dict[str, Any]], event_type: str = TYPE) -> None:
