@@ -227,6 +227,9 @@ class EventReader(Protocol):
     ) -> list[StoredEvent]:
         """Return at most `limit` events with after < position <= upto; the newest first if `backwards`."""
 
+    async def following(self, after: Position, upto: Position, limit: int) -> list[tuple[str, StoredEvent]]:
+        """Return the first `limit` events of all rooms with after < position <= upto, each with its room's id."""
+
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event; 0 if it has none."""
 

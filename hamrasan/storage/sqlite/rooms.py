@@ -67,6 +67,15 @@ _AT_GROUP = (
     " GROUP BY room, type, state_key) v ON s.room = v.room AND s.type = v.type AND s.state_key = v.state_key"
     " AND s.position = v.position ORDER BY e.position"
 )
+_FOLLOWING = """
+    SELECT r.room_id, e.* FROM (
+        SELECT * FROM (
+            SELECT * FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3
+        )
+        UNION ALL SELECT * FROM (
+            SELECT * FROM recent_events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3
+        )
+    ) e JOIN rooms r ON r.room = e.room ORDER BY e.position LIMIT ?3"""
 _LATEST = """
     SELECT position FROM (
         SELECT * FROM (
@@ -204,6 +213,10 @@ class SqliteEvents:
                 both.update((row[0], row) for row in self._database.rows(sql, chunk))
             found = [both[position] for position in sorted(both, reverse=backwards)][:limit]
         return events_of(found)
+
+    async def following(self, after: Position, upto: Position, limit: int) -> list[tuple[str, StoredEvent]]:
+        """Return the next events of all rooms, each with its room's id."""
+        return await self._database.scan(_FOLLOWING, (after, upto, limit), _with_room_id)
 
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event."""
@@ -391,6 +404,10 @@ class SqliteRooms:
     async def is_published(self, room: int) -> bool:
         """Return whether the room is listed in the directory."""
         return self._database.get("SELECT 1 FROM published_rooms WHERE room = ?", (room,)) is not None
+
+
+def _with_room_id(row: Row) -> tuple[str, StoredEvent]:
+    return row[0], StoredEvent._make(row[1:])
 
 
 def _memberships(rows: Iterable[Row]) -> list[MembershipRow]:

@@ -10,6 +10,7 @@ from typing import IO, Protocol
 from hamrasan.storage.ports.journal import Journal
 from hamrasan.storage.sqlite import (
     accounts,
+    cursors,
     devices,
     encryption,
     journal,
@@ -20,6 +21,7 @@ from hamrasan.storage.sqlite import (
     user_data,
 )
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
+from hamrasan.storage.sqlite.cursors import SqliteCursors
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
@@ -36,6 +38,7 @@ from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, 
 
 STATEMENTS: Statements = {
     **accounts.STATEMENTS,
+    **cursors.STATEMENTS,
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
     **journal.STATEMENTS,
@@ -94,6 +97,7 @@ class Store:
     profiles: SqliteProfiles
     receipts: SqliteReceipts
     filters: SqliteFilters
+    cursors: SqliteCursors
     database: Database
     _lock: IO[bytes] | None
 
@@ -183,6 +187,7 @@ def _assemble(
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),
         filters=SqliteFilters(database),
+        cursors=SqliteCursors(database),
         database=database,
         _lock=lock,
     )
