@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.running import Running, running
+
+# How long an example takes depends on what else the machine does; a test is not a stopwatch.
+settings.register_profile("hamrasan", deadline=None)
+settings.load_profile("hamrasan")
 
 
 @pytest.fixture(scope="session")

@@ -293,7 +293,7 @@ def play(world: World, step: tuple[str, ...]) -> None:
             world.presence.sweep()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_whatever_happened_everybody_is_offline_once_all_is_quiet_and_each_change_was_told(
     steps: list[tuple[str, ...]],
