@@ -44,6 +44,7 @@ from hamrasan.protocol.signing import SigningKey
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
+from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
@@ -53,6 +54,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
@@ -135,6 +137,8 @@ class RoomServices:
     membership: Membership
     aliases: Aliases
     directory: Directory
+    discovery: Discovery
+    spaces: Spaces
     history: History
     renderer: Renderer
     timeline: Timeline

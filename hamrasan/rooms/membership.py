@@ -112,6 +112,10 @@ class Membership:
         """Return the ids of the rooms that a user is in."""
         return [row.room_id for row in await self._rooms.memberships(user_id) if row.membership == "join"]
 
+    async def mutual_rooms(self, user_id: str, other: str) -> list[tuple[int, str]]:
+        """Return number and id of every room that both users are in, in the order in which the rooms were made."""
+        return await self._rooms.mutual(user_id, other)
+
     # What members do to others.
 
     async def invite(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hamrasan.protocol.auth_rules import creators_of
 from hamrasan.protocol.errors import forbidden
@@ -36,7 +36,12 @@ def voucher(room: Room, user_id: str, joined_rooms: Collection[str], is_local: C
 
 def allowed_rooms(room: Room) -> Iterator[str]:
     """Yield the rooms whose members may join."""
-    allow = room.content("m.room.join_rules").get("allow")
+    return allowed_in(room.content("m.room.join_rules"))
+
+
+def allowed_in(join_rules: Mapping[str, object]) -> Iterator[str]:
+    """Yield the rooms that the content of an `m.room.join_rules` names in its conditions."""
+    allow = join_rules.get("allow")
     for condition in allow if isinstance(allow, list) else ():
         if isinstance(condition, dict) and condition.get("type") == ROOM_MEMBERSHIP:
             room_id = condition.get("room_id")

@@ -41,6 +41,7 @@ from hamrasan.http.services import (
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
+from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
@@ -51,6 +52,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
@@ -150,6 +152,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     erasure = Erasure(store.accounts, history)
     renderer = Renderer(store.events, store.relations, store.state, erasure, clock)
     access = RoomAccess(registry, store.rooms, history)
+    discovery = Discovery(registry, store.rooms, store.state)
     typing = Typing(clock)
     journal.observe(typing.committed)
     return RoomServices(
@@ -168,6 +171,8 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
         ),
         aliases=Aliases(registry, access, store.rooms, name),
         directory=Directory(registry, store.rooms, store.state),
+        discovery=discovery,
+        spaces=Spaces(discovery, store.state, clock, ground.entropy),
         history=history,
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, personal.ignored),

@@ -40,7 +40,6 @@ POLICY_SERVER = "This server signs no events for the policies of others."
 PUSH = "Pushers and the list of notifications come with push, later; unread counts are in `/sync`."
 SEARCH = "Searching messages and people comes later."
 SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
-SPACES = "Summaries of rooms and the hierarchy of spaces come later."
 
 _CLIENT = "/_matrix/client"
 _MEDIA = f"{_CLIENT}/v1/media"
@@ -93,9 +92,6 @@ UNSERVED: tuple[Unserved, ...] = (
     Unserved("POST", f"{_CLIENT}/v3/pushers/set", "postPusher", PUSH),
     Unserved("POST", f"{_CLIENT}/v3/search", "search", SEARCH),
     Unserved("POST", f"{_CLIENT}/v3/user_directory/search", "searchUserDirectory", SEARCH),
-    Unserved("GET", f"{_CLIENT}/v1/mutual_rooms", "getMutualRooms", SEARCH),
     Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect", "redirectToSSO", SINGLE_SIGN_ON),
     Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect/{{idp_id}}", "redirectToIdP", SINGLE_SIGN_ON),
-    Unserved("GET", f"{_CLIENT}/v1/room_summary/{{room_id_or_alias}}", "getRoomSummary", SPACES),
-    Unserved("GET", f"{_CLIENT}/v1/rooms/{{room_id}}/hierarchy", "getSpaceHierarchy", SPACES),
 )

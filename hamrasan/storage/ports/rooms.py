@@ -277,6 +277,9 @@ class StateReader(Protocol):
     async def changes(self, room: int, after: Position, upto: Position) -> list[StoredEvent]:
         """Return, for each key that changed with after < position <= upto, its last event up to `upto`."""
 
+    async def of_type(self, room: int, type: str, limit: int) -> list[StoredEvent]:
+        """Return the current state events of one type, at most `limit` of them, in the order of state keys."""
+
 
 class RoomReader(Protocol):
     """Reads what is known of rooms besides events and state."""
@@ -295,6 +298,15 @@ class RoomReader(Protocol):
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""
+
+    async def membership(self, room: int, user_id: str) -> str | None:
+        """Return a user's current membership of one room, None if they never had one."""
+
+    async def mutual(self, user_id: str, other: str) -> list[tuple[int, str]]:
+        """Return number and id of every room that both users are in, by number."""
+
+    async def joined(self, room: int) -> int:
+        """Return how many users are in a room. May look at everybody who ever was."""
 
     async def alias(self, alias: str) -> tuple[RoomRow, str] | None:
         """Return the room of an alias, and who made it."""

@@ -126,6 +126,18 @@ _MEMBERSHIP = (
     "SELECT m.room, r.room_id, m.user_id, m.membership, m.position, m.event_id, m.sender, m.forgotten"
     " FROM memberships m JOIN rooms r ON r.room = m.room "
 )
+_OF_TYPE = (
+    "JOIN (SELECT state_key, max(position) AS position FROM state_versions WHERE room = ?1 AND type = ?2"
+    " GROUP BY state_key ORDER BY state_key LIMIT ?3) v"
+    " JOIN state_versions s ON s.room = ?1 AND s.type = ?2 AND s.state_key = v.state_key AND s.position = v.position"
+    " WHERE e.position = s.event_position ORDER BY v.state_key"
+)
+_MUTUAL = (
+    "SELECT r.room, r.room_id FROM memberships ours"
+    " JOIN memberships theirs ON theirs.room = ours.room AND theirs.user_id = ? AND theirs.membership = 'join'"
+    " JOIN rooms r ON r.room = ours.room"
+    " WHERE ours.user_id = ? AND ours.membership = 'join' ORDER BY r.room"
+)
 _FAR = 2**62
 """A position that no journal comes to."""
 _CHUNK = 500
@@ -345,6 +357,10 @@ class SqliteState:
         }
         return sorted(last.values())
 
+    async def of_type(self, room: int, type: str, limit: int) -> list[StoredEvent]:
+        """Return the current state events of one type, at most `limit` of them, in the order of state keys."""
+        return await self._database.scan(SELECT_EVENT + _OF_TYPE, (room, type, limit), StoredEvent._make)
+
 
 class SqliteRooms:
     """Reads what is known of rooms besides events and state."""
@@ -378,6 +394,22 @@ class SqliteRooms:
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""
         return _memberships(self._database.rows(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,)))
+
+    async def membership(self, room: int, user_id: str) -> str | None:
+        """Return a user's current membership of one room, None if they never had one."""
+        sql = "SELECT membership FROM memberships WHERE room = ? AND user_id = ?"
+        row = self._database.get(sql, (room, user_id))
+        return None if row is None else row[0]
+
+    async def mutual(self, user_id: str, other: str) -> list[tuple[int, str]]:
+        """Return number and id of every room that both users are in, by number."""
+        return await self._database.scan(_MUTUAL, (other, user_id), lambda row: (row[0], row[1]))
+
+    async def joined(self, room: int) -> int:
+        """Return how many users are in a room."""
+        sql = "SELECT count(*) FROM memberships WHERE room = ? AND membership = 'join'"
+        ((count,),) = await self._database.scan(sql, (room,))
+        return int(count)
 
     async def alias(self, alias: str) -> tuple[RoomRow, str] | None:
         """Return the room of an alias, and who made it."""
