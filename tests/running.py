@@ -153,6 +153,10 @@ class Running:
     def name(self) -> str:
         return self._settings.server_name
 
+    @property
+    def data_dir(self) -> Path:
+        return self._settings.data_dir
+
     def anonymous(self) -> httpx.Client:
         """Return a client without a token."""
         return client(self.url)

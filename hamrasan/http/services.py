@@ -40,6 +40,7 @@ from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.upgrade_room import UpgradeRoom
+from hamrasan.media.repository import MediaRepository
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
@@ -113,6 +114,13 @@ class EncryptionServices:
 
 
 @dataclass(frozen=True)
+class MediaServices:
+    """Files."""
+
+    media: MediaRepository
+
+
+@dataclass(frozen=True)
 class PersonalServices:
     """What belongs to one user."""
 
@@ -171,6 +179,7 @@ Group = (
     Ground
     | IdentityServices
     | EncryptionServices
+    | MediaServices
     | PersonalServices
     | RoomServices
     | SyncServices
@@ -183,6 +192,7 @@ class Services(
     Ground,
     IdentityServices,
     EncryptionServices,
+    MediaServices,
     PersonalServices,
     RoomServices,
     SyncServices,

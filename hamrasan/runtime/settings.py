@@ -42,6 +42,7 @@ ExpectedKey = Literal[
     "expected.registration",
     "expected.secret",
     "expected.server_name",
+    "expected.size",
     "expected.url",
 ]
 Registration = Literal["closed", "token", "open"]
@@ -64,6 +65,23 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Size(int):
+    """A number of bytes, written with the largest unit that it is whole in."""
+
+    def __str__(self) -> str:
+        for letter, power in _SIZE_POWERS.items():
+            if self and not self % (1 << power):
+                return f"{self >> power}{letter}"
+        return str(int(self))
+
+
+_SIZE_POWERS: Mapping[str, int] = {"T": 40, "G": 30, "M": 20, "K": 10}
+_UPLOAD_SIZE = Size(100 << 20)
+"""A short film; common proxies and other servers stop at about this."""
+_QUOTA = Size(10 << 30)
+"""Years of photographs, and a hundredth of a usual disk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force. Built by `load_settings`, never changed; a reload makes a new one."""
@@ -79,6 +97,8 @@ class Settings:
     log_format: LogFormat = "auto"
     metrics_listen: Address | None = None
     trusted_proxies: tuple[str, ...] = ()
+    max_upload_size: Size = _UPLOAD_SIZE
+    media_quota: Size = _QUOTA
 
     @property
     def base_url(self) -> str:
@@ -155,6 +175,7 @@ class Setting:
 
 _HOST = r"(?: \[ [0-9A-Fa-f:.]{2,45} \] | [0-9A-Za-z.-]{1,255} )"
 _ADDRESS = re.compile(rf"(?x) (?P<host> {_HOST} | \* ) : (?P<port> [0-9]{{1,5}} )")
+_SIZE = re.compile(r"(?P<number>[0-9]{1,12})(?P<unit>[KMGT]?)", re.ASCII | re.IGNORECASE)
 _URL = re.compile(rf"(?x) https?:// {_HOST} (?: : [0-9]{{1,5}} )? (?: / [^\s?#]* )?")
 
 
@@ -206,6 +227,13 @@ def _parse_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _parse_size(text: str) -> Size:
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return Size(int(found["number"]) << _SIZE_POWERS.get(found["unit"].upper(), 0))
+
+
 def _parse_networks(text: str) -> tuple[str, ...]:
     return tuple(str(ip_network(part.strip())) for part in text.split(",")) if text.strip() else ()
 
@@ -228,6 +256,7 @@ _NETWORKS = Kind("networks", "expected.networks", _parse_networks)
 _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", "token", "open"))
 _SECRET = Kind("secret", "expected.secret", _parse_secret)
 _SERVER_NAME_KIND = Kind("server name", "expected.server_name", _parse_server_name)
+_SIZE_KIND = Kind("size", "expected.size", _parse_size)
 _URL_KIND = Kind("URL", "expected.url", _parse_url)
 
 SETTINGS: tuple[Setting, ...] = (
@@ -243,6 +272,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("log_format", _LOG_FORMAT, reloadable=True),
     Setting("metrics_listen", _ADDRESS_KIND),
     Setting("trusted_proxies", _NETWORKS),
+    Setting("max_upload_size", _SIZE_KIND),
+    Setting("media_quota", _SIZE_KIND),
 )
 
 _DEFAULTS: Mapping[str, Any] = {item.name: item.default for item in fields(Settings)}

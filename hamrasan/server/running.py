@@ -87,6 +87,7 @@ class RunningServer:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
         self.identity.close()
+        self.services.media.close()
         await self.store.close()
 
 
@@ -119,6 +120,8 @@ async def start_server(
         tasks = TaskSupervisor(counting_failures(metrics))
         services, identity = build_services(ground, store, tasks, password_cost)
         unwind.callback(identity.close)
+        unwind.callback(services.media.close)
+        await services.media.recover()
         limiter = RateLimiter(
             clock.monotonic, enabled=settings.rate_limits, on_limited=counting_refusals(metrics)
         )
@@ -135,6 +138,7 @@ async def start_server(
     identity.start(tasks)
     tasks.keep_running("loop_lag", metrics.watch_loop_lag)
     tasks.keep_running("presence", services.presence.keep_sweeping)
+    tasks.keep_running("media", services.media.keep_sweeping)
     tasks.keep_running("to_device", services.to_device.keep_forgetting)
     gc.collect()
     gc.freeze()

@@ -22,6 +22,7 @@ from hamrasan.encryption.to_device import ToDevice
 from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
+from hamrasan.flows.deactivate_account import Departure
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
@@ -38,6 +39,7 @@ from hamrasan.http.services import (
     SyncServices,
     join,
 )
+from hamrasan.media.repository import MediaRepository
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
@@ -58,6 +60,8 @@ from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
+from hamrasan.server.media import build_media
+from hamrasan.storage.ports.accounts import AccountRow
 from hamrasan.storage.sqlite.store import Store
 from hamrasan.sync.companions import CompanionFinder
 from hamrasan.sync.composer import SyncComposer
@@ -83,16 +87,29 @@ def build_services(
     identity.deactivate_account.on_departure(LeaveAllRooms(rooms.membership, store.rooms).leave)
     encryption = _encryption(store, ground)
     identity.deactivate_account.on_departure(lambda account: encryption.key_backups.forget(account.user_id))
+    media = build_media(store, ground)
+    identity.deactivate_account.on_departure(_forget_files(media.media))
     services = join(
         ground,
         _identity(identity),
         encryption,
+        media,
         personal,
         rooms,
         _syncing(store, ground, encryption, personal, rooms),
         _stories(store, personal, rooms, tasks),
     )
     return services, identity
+
+
+def _forget_files(media: MediaRepository) -> Departure:
+    """Return what deletes the files of people who want to be erased; others leave them to those they sent them to."""
+
+    async def forget(account: AccountRow) -> None:
+        if account.erased:
+            await media.forget(account.user_id)
+
+    return forget
 
 
 def _identity(identity: Identity) -> IdentityServices:

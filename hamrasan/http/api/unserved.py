@@ -30,7 +30,7 @@ INVITES_BY_ADDRESS = (
     "Invites by e-mail address or telephone number arrive at `inviteUser`, which has the same address, and are refused "
     "there: this server asks no identity server."
 )
-MEDIA = "Files, thumbnails and previews of links come with the media repository, later."
+MEDIA = "Thumbnails and previews of links come later; files are there."
 OAUTH = "People log in with a password or a login token here; there is no OAuth 2.0 server."
 OLD_SYNC = "Deprecated by the specification in favour of `/sync`."
 PEEKING = (
@@ -58,20 +58,8 @@ UNSERVED: tuple[Unserved, ...] = (
     Unserved("POST", f"{_CLIENT}/v3/keys/device_signing/upload", "uploadCrossSigningKeys", ENCRYPTION),
     Unserved("POST", f"{_CLIENT}/v3/keys/signatures/upload", "uploadCrossSigningSignatures", ENCRYPTION),
     Unserved("POST", f"{_CLIENT}/v3/rooms/{{room_id}}/invite", "inviteBy3PID", INVITES_BY_ADDRESS),
-    Unserved("GET", f"{_MEDIA}/config", "getConfigAuthed", MEDIA),
     Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),
-    Unserved("GET", f"{_MEDIA}/download/{{server_name}}/{{media_id}}", "getContentAuthed", MEDIA),
-    Unserved(
-        "GET",
-        f"{_MEDIA}/download/{{server_name}}/{{media_id}}/{{file_name}}",
-        "getContentOverrideNameAuthed",
-        MEDIA,
-    ),
     Unserved("GET", f"{_MEDIA}/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnailAuthed", MEDIA),
-    Unserved("POST", f"{_OLD_MEDIA}/v1/create", "createContent", MEDIA),
-    Unserved("POST", f"{_OLD_MEDIA}/v3/upload", "uploadContent", MEDIA),
-    Unserved("PUT", f"{_OLD_MEDIA}/v3/upload/{{server_name}}/{{media_id}}", "uploadContentToMXC", MEDIA),
-    Unserved("GET", f"{_OLD_MEDIA}/v3/config", "getConfig", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/preview_url", "getUrlPreview", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/download/{{server_name}}/{{media_id}}", "getContent", MEDIA),
     Unserved(

@@ -15,6 +15,7 @@ from hamrasan.storage.sqlite import (
     encryption,
     journal,
     key_backups,
+    media,
     rooms,
     server,
     tokens,
@@ -27,6 +28,7 @@ from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
+from hamrasan.storage.sqlite.media import SqliteMedia
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
@@ -43,6 +45,7 @@ STATEMENTS: Statements = {
     **encryption.STATEMENTS,
     **journal.STATEMENTS,
     **key_backups.STATEMENTS,
+    **media.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
@@ -93,6 +96,7 @@ class Store:
     devices: SqliteDevices
     encryption: SqliteEncryption
     key_backups: SqliteKeyBackups
+    media: SqliteMedia
     account_data: SqliteAccountData
     profiles: SqliteProfiles
     receipts: SqliteReceipts
@@ -183,6 +187,7 @@ def _assemble(
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
         key_backups=SqliteKeyBackups(database),
+        media=SqliteMedia(database),
         account_data=SqliteAccountData(database),
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),

@@ -1,0 +1,54 @@
+"""Files for people who are logged in (client-server API, "Content repository")."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hamrasan.http.file_answers import answer_file
+from hamrasan.http.request import Request
+from hamrasan.http.response import Answer, Response, ok
+from hamrasan.http.route import Auth, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.media.description import check_file_name
+from hamrasan.media.limits import DEFAULT_WAIT_S, MAX_WAIT_S
+
+
+def wait_of(request: Request) -> float:
+    """Return for how many seconds a client waits for a file that is still to come."""
+    return (
+        request.query.integer("timeout_ms", int(DEFAULT_WAIT_S * 1000), maximum=int(MAX_WAIT_S * 1000)) / 1000
+    )
+
+
+async def download(request: Request, services: Services) -> Answer:
+    """Return a file, under the name that the uploader or else the address gives it."""
+    path = request.path
+    if "file_name" in path:
+        check_file_name(path["file_name"])
+    media = await services.media.access(path["server_name"], path["media_id"], wait_of(request))
+    assert media.hash is not None
+    file_name = path.get("file_name") or media.file_name
+    read = partial(services.media.read, media)
+    return await answer_file(request, read, media.size, media.hash, media.content_type, file_name)
+
+
+async def get_config(_request: Request, services: Services) -> Response:
+    """Say how large a file may be."""
+    return ok({"m.upload.size": services.media.max_bytes})
+
+
+_MEDIA = "/_matrix/client/v1/media"
+_DOWNLOAD = _MEDIA + "/download/{server_name}/{media_id}"
+
+ROUTES = [
+    Route("GET", _MEDIA + "/config", get_config, "getConfigAuthed", Auth.USER, RateClass.READS),
+    Route("GET", _DOWNLOAD, download, "getContentAuthed", Auth.GUEST, RateClass.MEDIA),
+    Route(
+        "GET",
+        _DOWNLOAD + "/{file_name}",
+        download,
+        "getContentOverrideNameAuthed",
+        Auth.GUEST,
+        RateClass.MEDIA,
+    ),
+]

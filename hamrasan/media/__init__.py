@@ -1,0 +1,1 @@
+"""Files: uploaded, kept, thumbnailed and handed out (client-server API, "Content repository")."""

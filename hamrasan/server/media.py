@@ -1,0 +1,32 @@
+"""The media repository of a server: where it keeps what."""
+
+from __future__ import annotations
+
+from hamrasan.http.services import Ground, MediaServices
+from hamrasan.media.repository import MediaRepository
+from hamrasan.media.spool import Spool
+from hamrasan.storage.blobs.folder import BlobFolder
+from hamrasan.storage.sqlite.store import Store
+
+FOLDER = "media"
+"""In the data folder: the blobs, and beside them what is arriving. One file system, so that files can be moved."""
+ARRIVING = "arriving"
+
+
+def build_media(store: Store, ground: Ground) -> MediaServices:
+    """Put the media repository together; `recover` has to be called before it is used, and `close` at its end."""
+    settings = ground.settings
+    folder = settings.data_dir / FOLDER
+    return MediaServices(
+        media=MediaRepository(
+            store.journal,
+            store.media,
+            BlobFolder(folder),
+            Spool(folder / ARRIVING),
+            ground.clock,
+            ground.entropy,
+            settings.server_name,
+            int(settings.max_upload_size),
+            int(settings.media_quota) or None,
+        )
+    )

@@ -1,0 +1,1 @@
+"""Adapters of `hamrasan.storage.ports.blobs`."""

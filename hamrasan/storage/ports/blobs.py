@@ -1,0 +1,33 @@
+"""Where the bytes of files are kept, each blob under a key of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+
+class BlobMissing(Exception):
+    """There is no blob of this key."""
+
+
+class Blobs(Protocol):
+    """A store of blobs. A key consists of letters, digits, dots and hyphens, and begins with two hexadecimal digits."""
+
+    def close(self) -> None:
+        """Let go of what the store holds; it is not used afterwards."""
+
+    async def put(self, key: str, file: Path) -> None:
+        """Keep the content of `file`, durably once this returns; `file` may be gone afterwards.
+
+        What was under `key` before is replaced. Raises `OSError` if it cannot be stored.
+        """
+
+    async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Return the bytes of a part of a blob, in pieces. Raises `BlobMissing` and `OSError` before the first one.
+
+        The iterator has to be closed (`aclose`) if it is not read to its end.
+        """
+
+    async def delete(self, key: str) -> None:
+        """Delete a blob; one that is not there is no error. Raises `OSError`."""

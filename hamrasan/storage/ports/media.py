@@ -1,0 +1,69 @@
+"""What is kept of files that people uploaded (client-server API, "Content repository"); their bytes are blobs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class NewMedia(NamedTuple):
+    """A file, or an id that is reserved for one."""
+
+    server_name: str
+    media_id: str
+    user_id: str | None
+    """Who uploaded it; None for a file of another server."""
+    created_ms: int
+    expires_ms: int | None
+    """When the id is free again if nothing was uploaded; None once something was."""
+    hash: bytes | None
+    """SHA-256 of the bytes; None as long as there are none."""
+    size: int
+    content_type: str
+    file_name: str | None
+
+
+class FillMedia(NamedTuple):
+    """A file has arrived for an id that was reserved."""
+
+    hash: bytes
+    size: int
+    content_type: str
+    file_name: str | None
+    server_name: str
+    media_id: str
+
+
+class DeleteMedia(NamedTuple):
+    """A file is gone. Its blob may belong to others, too."""
+
+    server_name: str
+    media_id: str
+
+
+class DeleteUnfilledMedia(NamedTuple):
+    """Ids are free again for which nothing was uploaded in time."""
+
+    now_ms: int
+
+
+MediaRow = NewMedia
+"""A file as it is stored."""
+
+
+class MediaReader(Protocol):
+    """Reads what is known of files."""
+
+    async def media(self, server_name: str, media_id: str) -> MediaRow | None:
+        """Return a file, or the id that is reserved for one."""
+
+    async def used_by(self, user_id: str) -> int:
+        """Return the bytes of all files of a user; equal files count each time."""
+
+    async def unfilled_of(self, user_id: str, now_ms: int) -> int:
+        """Return how many ids are reserved for a user and not expired."""
+
+    async def is_wanted(self, hash: bytes) -> bool:
+        """Return whether any file has these bytes."""
+
+    async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
+        """Return at most `limit` files and reserved ids of a user."""

@@ -1,0 +1,51 @@
+"""Files on SQLite: statements of the writes, and the reader of `hamrasan.storage.ports.media`."""
+
+from __future__ import annotations
+
+from hamrasan.storage.ports import media as port
+from hamrasan.storage.ports.media import MediaRow
+from hamrasan.storage.sqlite.database import Database
+
+STATEMENTS: dict[type, str | tuple[str, ...]] = {
+    port.NewMedia: "INSERT INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    port.FillMedia: (
+        "UPDATE media SET hash = ?, size = ?, content_type = ?, file_name = ?, expires_ms = NULL"
+        " WHERE server_name = ? AND media_id = ? AND hash IS NULL"
+    ),
+    port.DeleteMedia: "DELETE FROM media WHERE server_name = ? AND media_id = ?",
+    port.DeleteUnfilledMedia: "DELETE FROM media WHERE expires_ms IS NOT NULL AND expires_ms <= ?",
+}
+
+_ROW = "SELECT server_name, media_id, user_id, created_ms, expires_ms, hash, size, content_type, file_name FROM media"
+
+
+class SqliteMedia:
+    """Reads what is known of files."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def media(self, server_name: str, media_id: str) -> MediaRow | None:
+        """Return a file, or the id that is reserved for one."""
+        row = self._database.get(_ROW + " WHERE server_name = ? AND media_id = ?", (server_name, media_id))
+        return None if row is None else MediaRow._make(row)
+
+    async def used_by(self, user_id: str) -> int:
+        """Return the bytes of all files of a user; equal files count each time."""
+        sql = "SELECT coalesce(sum(size), 0) FROM media WHERE user_id = ?"
+        return int((await self._database.scan(sql, (user_id,)))[0][0])
+
+    async def unfilled_of(self, user_id: str, now_ms: int) -> int:
+        """Return how many ids are reserved for a user and not expired."""
+        sql = "SELECT count(*) FROM media WHERE user_id = ? AND expires_ms IS NOT NULL AND expires_ms > ?"
+        row = self._database.get(sql, (user_id, now_ms))
+        return 0 if row is None else int(row[0])
+
+    async def is_wanted(self, hash: bytes) -> bool:
+        """Return whether any file has these bytes."""
+        return self._database.get("SELECT 1 FROM media WHERE hash = ? LIMIT 1", (hash,)) is not None
+
+    async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
+        """Return at most `limit` files and reserved ids of a user."""
+        rows = self._database.rows(_ROW + " WHERE user_id = ? LIMIT ?", (user_id, limit))
+        return [MediaRow._make(row) for row in rows]
