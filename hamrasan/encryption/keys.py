@@ -5,16 +5,19 @@ The server checks the form of keys and whose they are, not their signatures: cli
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.protocol.cross_signing import signed_part
 from hamrasan.protocol.device_keys import Keyed, checked_device_keys, checked_key
 from hamrasan.protocol.errors import invalid_param
 from hamrasan.protocol.identifiers import is_of_server
+from hamrasan.protocol.signing import ALGORITHM
 from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.storage.ports.cross_signing import DropSignaturesBy, DropSignaturesOn
 from hamrasan.storage.ports.devices import ChangeDeviceList, DeviceChanged
 from hamrasan.storage.ports.encryption import (
     EncryptionReader,
@@ -26,7 +29,7 @@ from hamrasan.storage.ports.encryption import (
     TakeOneTimeKey,
     UseFallbackKey,
 )
-from hamrasan.storage.ports.journal import Batch, Journal
+from hamrasan.storage.ports.journal import Batch, Journal, Write
 
 MAX_ONE_TIME_KEYS = 1_000
 """Of one device, all algorithms together. Clients keep about a hundred here, and upload more when they are told that
@@ -41,13 +44,19 @@ class Keys:
     """Keeps the keys of this server's devices, and hands them out."""
 
     def __init__(
-        self, journal: Journal, reader: EncryptionReader, counts: KeyCountCache, server_name: str
+        self,
+        journal: Journal,
+        reader: EncryptionReader,
+        counts: KeyCountCache,
+        locks: KeyedLocks,
+        server_name: str,
     ) -> None:
+        """Take the stores, and the locks of users whose keys change."""
         self._journal = journal
         self._reader = reader
         self._counts = counts
         self._server_name = server_name
-        self._locks = KeyedLocks()
+        self._locks = locks
 
     async def upload(
         self, user_id: str, device_id: str, device_keys: Keyed | None, one_time: Keyed, fallback: Keyed
@@ -59,7 +68,8 @@ class Keys:
         """
         async with self._locks(user_id):
             identity = None if device_keys is None else checked_device_keys(device_keys, user_id, device_id)
-            if identity == await self._reader.keys_of_device(user_id, device_id):
+            known = await self._reader.keys_of_device(user_id, device_id)
+            if identity == known:
                 identity = None
             counts = await self._counts.of(user_id, device_id)
             new = await self._new_one_time_keys(user_id, device_id, one_time)
@@ -76,6 +86,7 @@ class Keys:
             if identity is not None:
                 position = self._journal.next_position
                 batch.writes += [
+                    *_outdated(user_id, device_id, identity, known),
                     PutDeviceKeys(user_id, device_id, identity),
                     ChangeDeviceList(user_id, position),
                 ]
@@ -111,21 +122,6 @@ class Keys:
             if known is None or (known.key_id, known.key) != (key_id, key):
                 new.append(PutFallbackKey(user_id, device_id, algorithm, key_id, key))
         return new
-
-    async def query(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
-        """Return the identity keys by user and device; an empty list of devices means all ("Query").
-
-        Users of other servers, and who has no keys, are left out.
-        """
-        local = [user_id for user_id in wanted if self.is_local(user_id)]
-        found: dict[str, dict[str, Any]] = {user_id: {} for user_id in local}
-        for row in await self._reader.device_keys(local):
-            if not wanted[row.user_id] or row.device_id in wanted[row.user_id]:
-                keys = parse_json(row.keys)
-                if row.display_name is not None:
-                    keys["unsigned"] = {"device_display_name": row.display_name}
-                found[row.user_id][row.device_id] = keys
-        return found
 
     async def claim(self, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, dict[str, Any]]]:
         """Hand out a key of each device, named by its algorithm ("Claim"): each one-time key once, ever.
@@ -174,3 +170,10 @@ class Keys:
     def is_local(self, user_id: str) -> bool:
         """Return whether the keys of a user would be here."""
         return is_of_server(user_id, self._server_name)
+
+
+def _outdated(user_id: str, device_id: str, identity: bytes, known: bytes | None) -> list[Write]:
+    """Return what takes away the signatures that do not fit the new identity keys of a device."""
+    if known is None or signed_part(parse_json(known)) == signed_part(parse_json(identity)):
+        return []
+    return [DropSignaturesOn(user_id, device_id), DropSignaturesBy(user_id, f"{ALGORITHM}:{device_id}")]

@@ -23,8 +23,11 @@ from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
 from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.devices.devices import Devices
+from hamrasan.encryption.cross_signing import CrossSigning
 from hamrasan.encryption.key_backups import KeyBackups
 from hamrasan.encryption.key_counts import KeyCountCache
+from hamrasan.encryption.key_query import KeyQuery
+from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.flows.change_password import ChangePassword
@@ -36,6 +39,7 @@ from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.login import Login
 from hamrasan.flows.moderate_accounts import ModerateAccounts
 from hamrasan.flows.open_session import OpenSession
+from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
@@ -108,6 +112,9 @@ class EncryptionServices:
     """What is kept and handed on for end-to-end encryption."""
 
     keys: Keys
+    key_query: KeyQuery
+    cross_signing: CrossSigning
+    key_signatures: KeySignatures
     key_counts: KeyCountCache
     key_backups: KeyBackups
     to_device: ToDevice
@@ -173,6 +180,7 @@ class StoryServices:
     join_room: JoinRoom
     upgrade_room: UpgradeRoom
     see_presence: SeePresence
+    publish_signing_keys: PublishSigningKeys
 
 
 Group = (

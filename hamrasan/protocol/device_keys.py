@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hamrasan.protocol.canonical_json import encode_canonical
+from hamrasan.protocol.canonical_json import encode_canonical_checked
 from hamrasan.protocol.errors import MatrixError, bad_json, invalid_param
 
 MAX_KEY_BYTES = 8 * 1024
@@ -38,7 +38,7 @@ def checked_device_keys(keys: Keyed, user_id: str, device_id: str) -> bytes:
         raise bad_json("'device_keys.signatures' must be an object.")
     for signer in signatures.values():
         _check_strings(signer, "device_keys.signatures.*")
-    encoded = encode_canonical({name: value for name, value in keys.items() if name != "unsigned"})
+    encoded = encode_canonical_checked({name: value for name, value in keys.items() if name != "unsigned"})
     if len(encoded) > MAX_DEVICE_KEYS_BYTES:
         raise invalid_param(f"The keys of a device may have at most {MAX_DEVICE_KEYS_BYTES} bytes.")
     return encoded
@@ -62,7 +62,7 @@ def checked_key(name: str, value: Any) -> tuple[str, str, bytes]:
             raise bad_json(f"The key '{name}' must have a string 'key'.")
     elif not isinstance(value, str):
         raise bad_json(f"The key '{name}' must be a string or an object.")
-    encoded = encode_canonical(value)
+    encoded = encode_canonical_checked(value)
     if len(encoded) > MAX_KEY_BYTES:
         raise invalid_param(f"A key may have at most {MAX_KEY_BYTES} bytes.")
     return algorithm, key_id, encoded

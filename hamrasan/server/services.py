@@ -15,8 +15,11 @@ from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.tags import Tags
+from hamrasan.encryption.cross_signing import CrossSigning
 from hamrasan.encryption.key_backups import KeyBackups
 from hamrasan.encryption.key_counts import KeyCountCache
+from hamrasan.encryption.key_query import KeyQuery
+from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.flows.carry_over_settings import CarryOverSettings
@@ -26,6 +29,7 @@ from hamrasan.flows.deactivate_account import Departure
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
+from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
@@ -83,12 +87,16 @@ def build_services(
     personal = _personal(store, ground.clock)
     rooms = _rooms(store, ground, personal)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
-    identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, Hooks(), cost)
-    identity.deactivate_account.on_departure(LeaveAllRooms(rooms.membership, store.rooms).leave)
     encryption = _encryption(store, ground)
     identity.deactivate_account.on_departure(lambda account: encryption.key_backups.forget(account.user_id))
     media = build_media(store, ground)
     identity.deactivate_account.on_departure(_forget_files(media.media))
+    hooks = Hooks(is_key_id=encryption.cross_signing.is_key_id)
+    identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, hooks, cost)
+    departures = identity.deactivate_account.on_departure
+    departures(LeaveAllRooms(rooms.membership, store.rooms).leave)
+    departures(lambda account: encryption.key_backups.forget(account.user_id))
+    departures(lambda account: encryption.cross_signing.forget(account.user_id))
     services = join(
         ground,
         _identity(identity),
@@ -97,7 +105,7 @@ def build_services(
         personal,
         rooms,
         _syncing(store, ground, encryption, personal, rooms),
-        _stories(store, personal, rooms, tasks),
+        _stories(store, identity, encryption, personal, rooms, tasks),
     )
     return services, identity
 
@@ -135,13 +143,16 @@ def _identity(identity: Identity) -> IdentityServices:
 
 
 def _encryption(store: Store, ground: Ground) -> EncryptionServices:
-    journal, name = store.journal, ground.settings.server_name
-    counts = KeyCountCache(journal, store.encryption)
+    journal, clock, name = store.journal, ground.clock, ground.settings.server_name
+    counts, locks = KeyCountCache(journal, store.encryption), KeyedLocks()
     return EncryptionServices(
-        keys=Keys(journal, store.encryption, counts, name),
+        keys=Keys(journal, store.encryption, counts, locks, name),
+        key_query=KeyQuery(store.encryption, store.cross_signing, clock, name),
+        cross_signing=CrossSigning(journal, store.cross_signing, store.devices, locks),
+        key_signatures=KeySignatures(journal, store.cross_signing, store.encryption, locks, clock),
         key_counts=counts,
-        key_backups=KeyBackups(journal, store.key_backups, ground.clock),
-        to_device=ToDevice(journal, store.encryption, store.devices, ground.clock, name),
+        key_backups=KeyBackups(journal, store.key_backups, clock),
+        to_device=ToDevice(journal, store.encryption, store.devices, clock, name),
     )
 
 
@@ -261,7 +272,12 @@ def _syncing(
 
 
 def _stories(
-    store: Store, personal: PersonalServices, rooms: RoomServices, tasks: TaskSupervisor
+    store: Store,
+    identity: Identity,
+    encryption: EncryptionServices,
+    personal: PersonalServices,
+    rooms: RoomServices,
+    tasks: TaskSupervisor,
 ) -> StoryServices:
     carry_over = CarryOverSettings(rooms.registry, personal.account_data, personal.tags, personal.push_rules)
     return StoryServices(
@@ -278,4 +294,5 @@ def _stories(
             store.rooms,
         ),
         see_presence=SeePresence(personal.presence, store.rooms),
+        publish_signing_keys=PublishSigningKeys(encryption.cross_signing, identity.reauthentication),
     )

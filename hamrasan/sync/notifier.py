@@ -17,6 +17,7 @@ from hamrasan.rooms.decision import EventRedacted
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices, give_way
+from hamrasan.storage.ports.cross_signing import SignaturesChanged
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
 from hamrasan.storage.ports.journal import Batch, Journal, Position
@@ -354,6 +355,8 @@ class Notifier:
                     self._forgotten(item)
                 elif isinstance(item, DeviceChanged):
                     self._devices_changed(item)
+                elif isinstance(item, SignaturesChanged):
+                    self._signatures_changed(item)
                 elif isinstance(item, DeviceDeleted):
                     self._device_deleted(item)
                 elif isinstance(item, ToDeviceSent):
@@ -471,6 +474,12 @@ class Notifier:
             # It may concern anybody: each of them finds out with the next answer.
             for stream in self._streams.values():
                 stream.devices = max(stream.devices, position)
+
+    def _signatures_changed(self, item: SignaturesChanged) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is not None:
+            stream.devices = max(stream.devices, item.position)
+            self._wake([stream])
 
     def _look_up(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Begin what has to ask the store, and keep it until it ends."""

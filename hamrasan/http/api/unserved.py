@@ -23,9 +23,6 @@ class Unserved:
 
 
 APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
-ENCRYPTION = (
-    "Cross-signing comes later; keys of devices, messages between them and backups of room keys are there."
-)
 INVITES_BY_ADDRESS = (
     "Invites by e-mail address or telephone number arrive at `inviteUser`, which has the same address, and are refused "
     "there: this server asks no identity server."
@@ -55,8 +52,6 @@ UNSERVED: tuple[Unserved, ...] = (
         "updateAppserviceRoomDirectoryVisibility",
         APPLICATION_SERVICES,
     ),
-    Unserved("POST", f"{_CLIENT}/v3/keys/device_signing/upload", "uploadCrossSigningKeys", ENCRYPTION),
-    Unserved("POST", f"{_CLIENT}/v3/keys/signatures/upload", "uploadCrossSigningSignatures", ENCRYPTION),
     Unserved("POST", f"{_CLIENT}/v3/rooms/{{room_id}}/invite", "inviteBy3PID", INVITES_BY_ADDRESS),
     Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),
     Unserved("GET", f"{_MEDIA}/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnailAuthed", MEDIA),

@@ -21,4 +21,7 @@ class SharingReader(Protocol):
         """Return those of `others` who are in an encrypted room with the user."""
 
     async def device_changes(self, user_id: str, after: Position, upto: Position) -> list[str]:
-        """Return the users whose devices last changed in (after, upto]: the user, and who shares an encrypted room."""
+        """Return whose keys, as the user sees them, last changed in (after, upto].
+
+        Among the user themselves and those who share an encrypted room; besides, whoever's keys the user has signed.
+        """

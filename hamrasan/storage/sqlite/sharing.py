@@ -19,8 +19,11 @@ _SHARED_WITH = (
 )
 _SHARES = _SHARED_WITH + "? LIMIT 1"
 _DEVICE_CHANGES = (
-    "SELECT d.user_id FROM device_list_changes d WHERE d.position > ? AND d.position <= ?"
-    " AND (d.user_id = ? OR EXISTS (" + _SHARED_WITH + "d.user_id)) ORDER BY d.position"
+    "SELECT user_id FROM (SELECT d.user_id, d.position FROM device_list_changes d"
+    " WHERE d.position > ? AND d.position <= ? AND (d.user_id = ? OR EXISTS (" + _SHARED_WITH + "d.user_id))"
+    " UNION ALL SELECT about_user_id, position FROM signature_news"
+    " WHERE user_id = ? AND position > ? AND position <= ?)"
+    " GROUP BY user_id ORDER BY max(position)"
 )
 _EVERYBODY = (
     "SELECT DISTINCT ours.user_id FROM memberships theirs JOIN memberships ours ON ours.room = theirs.room"
@@ -52,6 +55,7 @@ class SqliteSharing:
         return {other for (other,) in everybody}.intersection(others)
 
     async def device_changes(self, user_id: str, after: Position, upto: Position) -> list[str]:
-        """Return the users whose devices last changed in (after, upto]: the user, and who shares an encrypted room."""
-        rows = await self._database.scan(_DEVICE_CHANGES, (after, upto, user_id, user_id))
+        """Return whose keys, as the user sees them, last changed in (after, upto]."""
+        parameters = (after, upto, user_id, user_id, user_id, after, upto)
+        rows = await self._database.scan(_DEVICE_CHANGES, parameters)
         return [changed for (changed,) in rows]

@@ -10,6 +10,7 @@ from typing import IO, Protocol
 from hamrasan.storage.ports.journal import Journal
 from hamrasan.storage.sqlite import (
     accounts,
+    cross_signing,
     cursors,
     devices,
     encryption,
@@ -22,6 +23,7 @@ from hamrasan.storage.sqlite import (
     user_data,
 )
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
+from hamrasan.storage.sqlite.cross_signing import SqliteCrossSigning
 from hamrasan.storage.sqlite.cursors import SqliteCursors
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.devices import SqliteDevices
@@ -41,6 +43,7 @@ from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, 
 STATEMENTS: Statements = {
     **accounts.STATEMENTS,
     **cursors.STATEMENTS,
+    **cross_signing.STATEMENTS,
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
     **journal.STATEMENTS,
@@ -95,6 +98,7 @@ class Store:
     tokens: SqliteTokens
     devices: SqliteDevices
     encryption: SqliteEncryption
+    cross_signing: SqliteCrossSigning
     key_backups: SqliteKeyBackups
     media: SqliteMedia
     account_data: SqliteAccountData
@@ -186,6 +190,7 @@ def _assemble(
         tokens=SqliteTokens(database),
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
+        cross_signing=SqliteCrossSigning(database),
         key_backups=SqliteKeyBackups(database),
         media=SqliteMedia(database),
         account_data=SqliteAccountData(database),

@@ -47,11 +47,11 @@ async def upload_keys(request: Request, services: Services) -> Response:
 
 
 async def query_keys(request: Request, services: Services) -> Response:
-    """Return the identity keys of users' devices."""
+    """Return the cross-signing keys of users, and the identity keys of their devices."""
     wanted = request.decode(QueryBody).device_keys
     check_user_ids(wanted)
-    found = await services.keys.query(wanted)
-    return ok({"device_keys": found, "failures": _failures(services, wanted)})
+    found = await services.key_query.ask(request.requester.user_id, wanted)
+    return ok({**found, "failures": _failures(services, wanted)})
 
 
 async def claim_keys(request: Request, services: Services) -> Response:

@@ -10,7 +10,10 @@ from hamrasan.http.services import Services
 VERSIONS = [f"v1.{minor}" for minor in range(1, 20)]
 """Everything from the first version with today's addresses (`/v3`) to the one that this server was written from."""
 
-UNSTABLE_FEATURES: dict[str, bool] = {}
+UNSTABLE_FEATURES: dict[str, bool] = {
+    "org.matrix.e2e_cross_signing": True,
+    "org.matrix.msc3967": True,
+}
 """What is served before the specification has it, by the name that clients look for."""
 
 
