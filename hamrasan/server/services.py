@@ -88,15 +88,14 @@ def build_services(
     rooms = _rooms(store, ground, personal)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
     encryption = _encryption(store, ground)
-    identity.deactivate_account.on_departure(lambda account: encryption.key_backups.forget(account.user_id))
     media = build_media(store, ground)
-    identity.deactivate_account.on_departure(_forget_files(media.media))
     hooks = Hooks(is_key_id=encryption.cross_signing.is_key_id)
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, hooks, cost)
     departures = identity.deactivate_account.on_departure
     departures(LeaveAllRooms(rooms.membership, store.rooms).leave)
     departures(lambda account: encryption.key_backups.forget(account.user_id))
     departures(lambda account: encryption.cross_signing.forget(account.user_id))
+    departures(_forget_files(media.media))
     services = join(
         ground,
         _identity(identity),
