@@ -46,6 +46,7 @@ from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.repository import MediaRepository
 from hamrasan.protocol.signing import SigningKey
+from hamrasan.push.pushers import Pushers
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
@@ -65,6 +66,7 @@ from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.metrics import Metrics
+from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Settings
 from hamrasan.storage.health import JournalHealth
 from hamrasan.sync.composer import SyncComposer
@@ -82,6 +84,7 @@ class Ground:
     metrics: Metrics
     signing_key: SigningKey
     health: JournalHealth
+    outbound: Outbound
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,13 @@ class SyncServices:
 
 
 @dataclass(frozen=True)
+class PushServices:
+    """What tells devices of news that do not ask."""
+
+    pushers: Pushers
+
+
+@dataclass(frozen=True)
 class StoryServices:
     """Stories that cross the other groups."""
 
@@ -191,6 +201,7 @@ Group = (
     | PersonalServices
     | RoomServices
     | SyncServices
+    | PushServices
     | StoryServices
 )
 
@@ -204,6 +215,7 @@ class Services(
     PersonalServices,
     RoomServices,
     SyncServices,
+    PushServices,
     StoryServices,
 ):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""

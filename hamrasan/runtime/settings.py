@@ -99,6 +99,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     max_upload_size: Size = _UPLOAD_SIZE
     media_quota: Size = _QUOTA
+    reachable_networks: tuple[str, ...] = ()
 
     @property
     def base_url(self) -> str:
@@ -274,6 +275,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("trusted_proxies", _NETWORKS),
     Setting("max_upload_size", _SIZE_KIND),
     Setting("media_quota", _SIZE_KIND),
+    Setting("reachable_networks", _NETWORKS),
 )
 
 _DEFAULTS: Mapping[str, Any] = {item.name: item.default for item in fields(Settings)}

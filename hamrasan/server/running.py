@@ -17,6 +17,7 @@ from hamrasan.http.services import Ground, Services
 from hamrasan.runtime.clock import Clock, SystemClock
 from hamrasan.runtime.entropy import Entropy, SystemEntropy
 from hamrasan.runtime.metrics import Metrics
+from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.folder import claim_folder, open_signing_key
@@ -88,6 +89,7 @@ class RunningServer:
         await self._tasks.close(TASKS_GRACE_S)
         self.identity.close()
         self.services.media.close()
+        await self.services.outbound.close()
         await self.store.close()
 
 
@@ -107,6 +109,8 @@ async def start_server(
     async with AsyncExitStack() as unwind:
         store = open_store(settings.data_dir, counting_commits(metrics))
         unwind.push_async_callback(store.close)
+        outbound = Outbound(settings.reachable_networks)
+        unwind.push_async_callback(outbound.close)
         await claim_folder(store, settings.server_name)
         ground = Ground(
             loop=asyncio.get_running_loop(),
@@ -116,6 +120,7 @@ async def start_server(
             metrics=metrics,
             signing_key=open_signing_key(settings.data_dir, entropy),
             health=JournalHealth(store.journal, clock.monotonic),
+            outbound=outbound,
         )
         tasks = TaskSupervisor(counting_failures(metrics))
         services, identity = build_services(ground, store, tasks, password_cost)

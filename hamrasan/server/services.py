@@ -65,6 +65,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.media import build_media
+from hamrasan.server.push import build_push
 from hamrasan.storage.ports.accounts import AccountRow
 from hamrasan.storage.sqlite.store import Store
 from hamrasan.sync.companions import CompanionFinder
@@ -96,6 +97,8 @@ def build_services(
     departures(lambda account: encryption.key_backups.forget(account.user_id))
     departures(lambda account: encryption.cross_signing.forget(account.user_id))
     departures(_forget_files(media.media))
+    push = build_push(store, ground)
+    departures(lambda account: push.pushers.forget(account.user_id))
     services = join(
         ground,
         _identity(identity),
@@ -104,6 +107,7 @@ def build_services(
         personal,
         rooms,
         _syncing(store, ground, encryption, personal, rooms),
+        push,
         _stories(store, identity, encryption, personal, rooms, tasks),
     )
     return services, identity

@@ -20,6 +20,7 @@ from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.tokens import SyncToken, parse_sync_token
 from hamrasan.runtime.metrics import Metrics
+from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Settings
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server import build_services
@@ -53,6 +54,7 @@ class World:
             metrics=Metrics(),
             signing_key=SigningKey("ed25519:a_1", bytes(32)),
             health=JournalHealth(self.store.journal, self.clock.monotonic),
+            outbound=Outbound(),
         )
         self.services, self._identity = build_services(ground, self.store, self.tasks, CHEAP)
 

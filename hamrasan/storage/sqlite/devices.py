@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hamrasan.storage.ports import devices as port
 from hamrasan.storage.ports.devices import DeviceRow
 from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.sqlite import encryption, push
 from hamrasan.storage.sqlite.database import Database
-from hamrasan.storage.sqlite.encryption import DELETE_WITH_DEVICE
 from hamrasan.storage.sqlite.rooms import chunks, marks
 
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
@@ -21,7 +21,11 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.RenameDevice: "UPDATE devices SET display_name = ? WHERE user_id = ? AND device_id = ?",
     port.SeeDevice: "UPDATE devices SET last_seen_ts = ?, last_seen_ip = ? WHERE user_id = ? AND device_id = ?",
     port.EndDevices: "UPDATE devices SET ending = 1 WHERE user_id = ?",
-    port.DeleteDevice: ("DELETE FROM devices WHERE user_id = ? AND device_id = ?", *DELETE_WITH_DEVICE),
+    port.DeleteDevice: (
+        "DELETE FROM devices WHERE user_id = ? AND device_id = ?",
+        *encryption.DELETE_WITH_DEVICE,
+        *push.DELETE_WITH_DEVICE,
+    ),
     port.ChangeDeviceList: (
         "INSERT INTO device_list_changes (user_id, position) VALUES (?, ?)"
         " ON CONFLICT (user_id) DO UPDATE SET position = excluded.position"

@@ -17,6 +17,7 @@ from hamrasan.storage.sqlite import (
     journal,
     key_backups,
     media,
+    push,
     rooms,
     server,
     tokens,
@@ -32,6 +33,7 @@ from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements,
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
 from hamrasan.storage.sqlite.media import SqliteMedia
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
+from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
@@ -49,6 +51,7 @@ STATEMENTS: Statements = {
     **journal.STATEMENTS,
     **key_backups.STATEMENTS,
     **media.STATEMENTS,
+    **push.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
@@ -105,6 +108,7 @@ class Store:
     profiles: SqliteProfiles
     receipts: SqliteReceipts
     filters: SqliteFilters
+    push: SqlitePush
     cursors: SqliteCursors
     database: Database
     _lock: IO[bytes] | None
@@ -197,6 +201,7 @@ def _assemble(
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),
         filters=SqliteFilters(database),
+        push=SqlitePush(database),
         cursors=SqliteCursors(database),
         database=database,
         _lock=lock,

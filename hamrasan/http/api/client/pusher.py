@@ -1,0 +1,58 @@
+"""Pushers (client-server API, "Push Notifications", "Client behaviour")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hamrasan.http.request import Request
+from hamrasan.http.response import Response, empty, ok
+from hamrasan.http.route import Auth, Body, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.push.pushers import WantedPusher, public_form
+from hamrasan.storage.ports.push import PusherId
+
+
+class PusherBody(msgspec.Struct):
+    """The body of `POST /pushers/set`."""
+
+    pushkey: str
+    app_id: str
+    kind: str | None
+    app_display_name: str | None = None
+    device_display_name: str | None = None
+    profile_tag: str | None = None
+    lang: str | None = None
+    data: dict[str, Any] | None = None
+    append: bool = False
+
+
+async def get_pushers(request: Request, services: Services) -> Response:
+    """Return the requester's pushers."""
+    rows = await services.pushers.of_user(request.requester.user_id)
+    return ok({"pushers": [public_form(row) for row in rows]})
+
+
+async def set_pusher(request: Request, services: Services) -> Response:
+    """Create, change or (with the kind null) delete a pusher of the requester."""
+    body, requester = request.decode(PusherBody), request.requester
+    pusher = PusherId(requester.user_id, body.app_id, body.pushkey)
+    if body.kind is None:
+        await services.pushers.delete(pusher)
+        return empty()
+    wanted = WantedPusher(
+        body.kind, body.app_display_name, body.device_display_name, body.profile_tag, body.lang, body.data
+    )
+    await services.pushers.put(pusher, requester.device_id, wanted, append=body.append)
+    return empty()
+
+
+_PUSHERS = "/_matrix/client/v3/pushers"
+
+ROUTES = [
+    Route("GET", _PUSHERS, get_pushers, "getPushers", Auth.USER, RateClass.READS),
+    Route(
+        "POST", _PUSHERS + "/set", set_pusher, "postPusher", Auth.USER, RateClass.ACCOUNT, Body.JSON_OBJECT
+    ),
+]

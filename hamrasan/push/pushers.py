@@ -1,0 +1,202 @@
+"""Pushers: where a user's devices want to be told of events (client-server API, "Push Notifications")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hamrasan.protocol.canonical_json import encode_json, parse_json
+from hamrasan.protocol.errors import invalid_param, missing_param, too_large
+from hamrasan.push.addresses import check_gateway
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.runtime.outbound import Outbound
+from hamrasan.storage.ports.devices import DeviceDeleted
+from hamrasan.storage.ports.journal import Batch, Journal
+from hamrasan.storage.ports.push import (
+    DeletePusher,
+    DeletePushersOfOthers,
+    DeletePushersOfUser,
+    PusherId,
+    PusherRow,
+    PushersChanged,
+    PushReader,
+)
+
+MAX_PUSHKEY_BYTES = 512
+"""As the specification says."""
+MAX_APP_ID_CHARS = 64
+"""As the specification says."""
+MAX_TEXT_CHARS = 255
+"""Names of applications, devices and languages, and tags of profiles: longer than any."""
+MAX_DATA_BYTES = 8 * 1024
+"""What a client passes on to its gateway: it is sent along with every push."""
+MAX_PUSHERS = 100
+"""Pushers of one user: each event is sent to each of them."""
+
+HTTP = "http"
+KINDS = (HTTP,)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPusher:
+    """What a client asks for; None where it said nothing."""
+
+    kind: str
+    app_display_name: str | None
+    device_display_name: str | None
+    profile_tag: str | None
+    lang: str | None
+    data: Mapping[str, Any] | None
+
+
+class Pushers:
+    """Sets and deletes pushers, and knows in memory who has any."""
+
+    def __init__(self, journal: Journal, reader: PushReader, outbound: Outbound, clock: Clock) -> None:
+        self._journal = journal
+        self._reader = reader
+        self._outbound = outbound
+        self._clock = clock
+        self._locks = KeyedLocks()
+        self._users: set[str] = set()
+        self._unsure: set[str] = set()
+        """Users whose pushers changed since somebody looked."""
+        journal.observe(self._committed)
+
+    async def load(self) -> None:
+        """Learn who has pushers."""
+        self._users.update(await self._reader.users_with_pushers())
+
+    async def of_user(self, user_id: str) -> list[PusherRow]:
+        """Return the user's pushers, in the order of their ids."""
+        return await self._reader.pushers(user_id)
+
+    async def put(self, pusher: PusherId, device_id: str, wanted: WantedPusher, *, append: bool) -> None:
+        """Create a pusher, or change the one that has this id; it belongs to the device that set it last.
+
+        Without `append`, pushers of others for the same application and device go: it has changed hands. Raises
+        `M_MISSING_PARAM`, `M_INVALID_PARAM` and `M_TOO_LARGE`.
+        """
+        _check_id(pusher)
+        row = self._row(pusher, device_id, wanted)
+        async with self._locks(pusher.user_id):
+            existing = await self._reader.pushers(pusher.user_id)
+            if len(existing) >= MAX_PUSHERS and all(each.id != pusher for each in existing):
+                raise invalid_param(f"A user can have at most {MAX_PUSHERS} pushers.")
+            batch = Batch([row], feed=[PushersChanged(pusher.user_id)])
+            if not append:
+                others = await self._reader.others_with(pusher.app_id, pusher.pushkey, pusher.user_id)
+                batch.writes.append(DeletePushersOfOthers(pusher.app_id, pusher.pushkey, pusher.user_id))
+                batch.feed += [PushersChanged(other) for other in others]
+            await self._journal.submit(batch)
+
+    async def delete(self, pusher: PusherId) -> None:
+        """Delete a pusher; one that does not exist is gone already."""
+        async with self._locks(pusher.user_id):
+            if await self._reader.pusher(pusher) is not None:
+                feed: list[object] = [PushersChanged(pusher.user_id)]
+                await self._journal.submit(Batch([DeletePusher(*pusher)], feed=feed))
+
+    async def forget(self, user_id: str) -> None:
+        """Delete all pushers of a user whose account has ended, with what waits for them."""
+        async with self._locks(user_id):
+            await self._journal.submit(Batch([DeletePushersOfUser(user_id)], feed=[PushersChanged(user_id)]))
+
+    # Who has any.
+
+    @property
+    def users(self) -> frozenset[str] | set[str]:
+        """Everybody who has a pusher, and perhaps some who just deleted their last one. Not to be changed."""
+        return self._users
+
+    async def changes(self) -> list[tuple[str, bool]]:
+        """Return who may have begun or ceased to have pushers since this was last asked, and what is so now."""
+        changed: list[tuple[str, bool]] = []
+        while self._unsure:
+            user_id = self._unsure.pop()
+            has_pushers = bool(await self._reader.pushers(user_id))
+            (self._users.add if has_pushers else self._users.discard)(user_id)
+            changed.append((user_id, has_pushers))
+        return changed
+
+    def _committed(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            for item in batch.feed:
+                if isinstance(item, PushersChanged):
+                    self._users.add(item.user_id)
+                    self._unsure.add(item.user_id)
+                elif isinstance(item, DeviceDeleted) and item.user_id in self._users:
+                    self._unsure.add(item.user_id)
+
+    def _row(self, pusher: PusherId, device_id: str, wanted: WantedPusher) -> PusherRow:
+        if wanted.kind not in KINDS:
+            raise invalid_param(
+                f"There is no kind of pusher '{wanted.kind}' here; there are {', '.join(KINDS)}."
+            )
+        return PusherRow(
+            *pusher,
+            kind=wanted.kind,
+            app_display_name=_text(wanted.app_display_name, "app_display_name"),
+            device_display_name=_text(wanted.device_display_name, "device_display_name"),
+            profile_tag=None if wanted.profile_tag is None else _text(wanted.profile_tag, "profile_tag"),
+            lang=_text(wanted.lang, "lang"),
+            data=self._check_data(wanted),
+            device_id=device_id,
+            pushkey_ts=self._clock.now_ms(),
+            activated=True,
+            sent_upto=self._journal.durable,
+            badge=0,
+        )
+
+    def _check_data(self, wanted: WantedPusher) -> bytes:
+        """Return a pusher's `data` as JSON, if it is what its kind asks for."""
+        if wanted.data is None:
+            raise missing_param("data")
+        if "url" not in wanted.data:
+            raise missing_param("data.url")
+        check_gateway(wanted.data["url"], self._outbound)
+        if not isinstance(wanted.data.get("format", ""), str):
+            raise invalid_param("'data.format' must be a string.")
+        data = encode_json(wanted.data)
+        if len(data) > MAX_DATA_BYTES:
+            raise too_large(f"The data of a pusher may have at most {MAX_DATA_BYTES} bytes.")
+        return data
+
+
+def url_of(row: PusherRow) -> str:
+    """Return where a pusher's pushes go."""
+    url: str = parse_json(row.data)["url"]
+    return url
+
+
+def public_form(row: PusherRow) -> dict[str, Any]:
+    """Return a pusher as its user sees it (`GET /pushers`)."""
+    form = {
+        "pushkey": row.pushkey,
+        "kind": row.kind,
+        "app_id": row.app_id,
+        "app_display_name": row.app_display_name,
+        "device_display_name": row.device_display_name,
+        "lang": row.lang,
+        "data": parse_json(row.data),
+    }
+    if row.profile_tag is not None:
+        form["profile_tag"] = row.profile_tag
+    return form
+
+
+def _check_id(pusher: PusherId) -> None:
+    if not 0 < len(pusher.pushkey.encode()) <= MAX_PUSHKEY_BYTES:
+        raise invalid_param(f"'pushkey' must have 1 to {MAX_PUSHKEY_BYTES} bytes.")
+    if not 0 < len(pusher.app_id) <= MAX_APP_ID_CHARS:
+        raise invalid_param(f"'app_id' must have 1 to {MAX_APP_ID_CHARS} characters.")
+
+
+def _text(value: str | None, name: str) -> str:
+    if value is None:
+        raise missing_param(name)
+    if len(value) > MAX_TEXT_CHARS:
+        raise invalid_param(f"'{name}' must have at most {MAX_TEXT_CHARS} characters.")
+    return value

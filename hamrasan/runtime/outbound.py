@@ -1,0 +1,201 @@
+"""Requests to addresses that users name: push gateways, pages to preview.
+
+Whoever names an address must not reach through this server what only the server can reach. So each address is judged
+when the connection to exactly it is opened, after names were resolved: neither an odd spelling nor a name that answers
+differently the second time leads anywhere else. Redirects are not followed; who follows one asks anew.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Literal
+
+import aiohttp
+
+MAX_CONNECTIONS = 200
+"""Open connections to all servers together: enough for a busy evening, far below the limit of open files."""
+MAX_CONNECTIONS_PER_HOST = 16
+"""... and to one host, so that a slow one leaves some for the others."""
+KEEP_ALIVE_S = 30.0
+"""How long an idle connection is kept: pushes come in bursts, and each new TLS connection costs milliseconds."""
+READ_BYTES = 16 * 1024
+USER_AGENT = "Hamrasan"
+
+_INNER_IPV4 = (ip_network("64:ff9b::/96"), ip_network("::/96"))
+"""Addresses whose last four bytes are those of an IPv4 address (RFC 6052, section 2.1; RFC 4291, section 2.5.5)."""
+_NOT_PUBLIC = tuple(
+    ip_network(text)
+    for text in (
+        "192.88.99.0/24",  # relays of 6to4, which lead anywhere (RFC 7526)
+        "64:ff9b:1::/48",  # local translation to IPv4 (RFC 8215)
+        "100::/64",  # thrown away (RFC 6666)
+        "fec0::/10",  # site-local, given up, and still routed in old networks (RFC 3879)
+        "5f00::/16",  # segment routing inside a network (RFC 9602)
+    )
+)
+"""What some versions of Python take for public."""
+
+Reason = Literal["address", "timeout", "too_large", "unreachable"]
+
+
+class OutboundFailed(Exception):
+    """There is no answer: for its address (`address`), its time, its size, or for want of a connection.
+
+    The text holds nothing of what was sent.
+    """
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class Reach(Enum):
+    """Which addresses a request may go to."""
+
+    PUBLIC = "public"
+    """Those of the public Internet, and the networks that the operator lists."""
+    LISTED = "listed"
+    """The networks that the operator lists, only: for what goes without encryption."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAnswer:
+    """What a server answered; the names of `headers` are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Refused(OSError):
+    """The address is none that requests may go to."""
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is one of the public Internet, whatever it is wrapped in."""
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        inner = _inner_ipv4(ip)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
+
+
+def _inner_ipv4(ip: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that packets for an IPv6 address end at."""
+    if ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    if ip.sixtofour is not None:
+        return ip.sixtofour
+    if ip.teredo is not None:
+        return ip.teredo[1]
+    if any(ip in network for network in _INNER_IPV4):
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return None
+
+
+class Outbound:
+    """Makes requests, with limits to address, time and size."""
+
+    def __init__(self, reachable_networks: Sequence[str] = ()) -> None:
+        """`reachable_networks` are those that may be reached though they are not public, such as `127.0.0.0/8`."""
+        self._listed = tuple(ip_network(text) for text in reachable_networks)
+        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+
+    @property
+    def lists_networks(self) -> bool:
+        """Whether there is anything that `Reach.LISTED` leads to."""
+        return bool(self._listed)
+
+    def may_reach(self, address: str, reach: Reach) -> bool:
+        """Return whether a request may go to an IP address."""
+        ip = ip_address(address.partition("%")[0])
+        if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return any(ip in network for network in self._listed) or (
+            reach is Reach.PUBLIC and is_public(address)
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout_s: float,
+        max_bytes: int,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        reach: Reach = Reach.PUBLIC,
+    ) -> OutboundAnswer:
+        """Make one request and return the answer, whatever its status.
+
+        All of it, resolving the name included, takes at most `timeout_s` seconds, and the answer's body has at most
+        `max_bytes`, compressed as it may be: nothing is unpacked, and nothing compressed is asked for. Raises
+        `OutboundFailed`.
+        """
+        session = self._session(reach)
+        try:
+            async with session.request(
+                method,
+                url,
+                data=body or None,
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as response:
+                content = await _read(response, max_bytes)
+                found = {name.lower(): value for name, value in response.headers.items()}
+                return OutboundAnswer(response.status, found, content)
+        except TimeoutError:
+            raise OutboundFailed("timeout", f"no answer in {timeout_s:g} seconds") from None
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise OutboundFailed("address", "this is no URL that is reached from here") from None
+        except (aiohttp.ClientError, OSError) as error:
+            cause = getattr(error, "os_error", error)
+            if isinstance(cause, _Refused):
+                raise OutboundFailed("address", str(cause)) from None
+            raise OutboundFailed("unreachable", type(error).__name__) from None
+
+    def _session(self, reach: Reach) -> aiohttp.ClientSession:
+        session = self._sessions.get(reach)
+        if session is None:
+            connector = aiohttp.TCPConnector(
+                limit=MAX_CONNECTIONS,
+                limit_per_host=MAX_CONNECTIONS_PER_HOST,
+                keepalive_timeout=KEEP_ALIVE_S,
+                resolver=aiohttp.ThreadedResolver(),
+                socket_factory=lambda info: self._open_socket(info, reach),
+            )
+            session = self._sessions[reach] = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+        return session
+
+    def _open_socket(self, info: Any, reach: Reach) -> socket.socket:
+        """Return the socket for a connection to exactly this address; raises `_Refused`."""
+        family, kind, protocol, _, address = info
+        if not self.may_reach(str(address[0]), reach):
+            raise _Refused("the address is none that is reached from here")
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_chunked(READ_BYTES):
+        size += len(chunk)
+        if size > max_bytes:
+            response.close()
+            raise OutboundFailed("too_large", f"the answer has more than {max_bytes} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
