@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from hamrasan.accounts.user_interactive import Session, StageFailed
@@ -49,11 +50,23 @@ class RegistrationTokens:
         token = submitted.get("token")
         if not isinstance(token, str):
             raise bad_json("'auth.token' must be a string: the registration token.")
+        await self._lend(token)
+        session.on_end.append(lambda: self._give_back(token))
+        return token
+
+    @asynccontextmanager
+    async def lent(self, token: str) -> AsyncIterator[None]:
+        """Lend a use of a token while the block runs; raises `StageFailed` if it has none."""
+        await self._lend(token)
+        try:
+            yield
+        finally:
+            self._give_back(token)
+
+    async def _lend(self, token: str) -> None:
         if not await self.is_valid(token):
             raise StageFailed("M_UNAUTHORIZED", "This registration token is unknown, used up or has expired.")
         self._pending[token] += 1
-        session.on_end.append(lambda: self._give_back(token))
-        return token
 
     def _give_back(self, token: str) -> None:
         self._pending[token] -= 1

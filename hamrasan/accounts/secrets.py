@@ -13,9 +13,13 @@ ACCESS = "hma_"
 REFRESH = "hmr_"
 LOGIN = "hml_"
 OPENID = "hmo_"
+CODE = "hmc_"
+BROWSER = "hmb_"
 
 TOKEN_BYTES = 32
 """256 random bits: nobody guesses one, and a fast hash protects it in the store."""
+FAMILY_BYTES = 12
+"""96 random bits that the refresh tokens of a session share; the other 256 are those that let somebody in."""
 MAX_TOKEN_CHARS = 64
 """Nothing longer is one of ours; it is refused before it is hashed."""
 
@@ -23,6 +27,26 @@ MAX_TOKEN_CHARS = 64
 def new_token(entropy: Entropy, kind: str) -> str:
     """Return a token that was never given before."""
     return kind + entropy.token(TOKEN_BYTES)
+
+
+def new_family(entropy: Entropy) -> str:
+    """Return what the refresh tokens of a new session have in common.
+
+    Whoever brings one of them that is not valid any more has kept it, or has stolen it: the session can be ended.
+    """
+    return entropy.token(FAMILY_BYTES)
+
+
+def family_of(refresh_token: str) -> str:
+    """Return what a refresh token has in common with others of its session; empty if there is no such thing."""
+    begin = len(REFRESH)
+    if len(refresh_token) != begin + _letters(FAMILY_BYTES) + _letters(TOKEN_BYTES):
+        return ""
+    return refresh_token[begin : begin + _letters(FAMILY_BYTES)]
+
+
+def _letters(size: int) -> int:
+    return -(-size * 4 // 3)
 
 
 def hash_token(token: str) -> bytes:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hamrasan.accounts.accounts import user_locked
-from hamrasan.accounts.secrets import ACCESS, REFRESH, hash_token, is_token, new_number, new_token
+from hamrasan.accounts.secrets import (
+    ACCESS,
+    REFRESH,
+    family_of,
+    hash_token,
+    is_token,
+    new_number,
+    new_token,
+)
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.storage.ports.journal import Batch, Journal, Write
+from hamrasan.storage.ports.oauth import DeleteUserBrowserSessions
 from hamrasan.storage.ports.tokens import (
     AccessTokenRow,
     DeleteAccessToken,
@@ -62,16 +71,26 @@ class Tokens:
         self._locks = KeyedLocks()
 
     def issue(
-        self, user_id: str, device_id: str, *, refreshable: bool, replaces: int | None = None
+        self,
+        user_id: str,
+        device_id: str,
+        *,
+        refreshable: bool,
+        replaces: int | None = None,
+        family: str = "",
     ) -> tuple[IssuedTokens, list[Write]]:
-        """Return new tokens of a device, and the writes that make them valid."""
+        """Return new tokens of a device, and the writes that make them valid.
+
+        `family` is what all refresh tokens of one session begin with, if anybody is to recognise them (see
+        `hamrasan.accounts.secrets`).
+        """
         now = self._clock.now_ms()
         access = new_token(self._entropy, ACCESS)
         token_id, access_hash = new_number(self._entropy), hash_token(access)
         if not refreshable:
             issued = IssuedTokens(access, None, None)
             return issued, [NewAccessToken(token_id, access_hash, user_id, device_id, now, None, None)]
-        refresh, refresh_id = new_token(self._entropy, REFRESH), new_number(self._entropy)
+        refresh, refresh_id = new_token(self._entropy, REFRESH + family), new_number(self._entropy)
         return IssuedTokens(access, refresh, REFRESHABLE_LIFETIME_MS), [
             NewRefreshToken(refresh_id, hash_token(refresh), user_id, device_id, now, replaces),
             NewAccessToken(
@@ -87,21 +106,37 @@ class Tokens:
         # One after the other, or two answers would both seem to replace the same token.
         async with self._locks(refresh_token):
             row = await self._refresh_token(refresh_token)
-            issued, writes = self.issue(row.user_id, row.device_id, refreshable=True, replaces=row.refresh_id)
+            issued, writes = self.issue(
+                row.user_id,
+                row.device_id,
+                refreshable=True,
+                replaces=row.refresh_id,
+                family=family_of(refresh_token),
+            )
             obsolete = [] if row.replaced_by is None else _end_refresh(row.replaced_by)
             writes = [*_settle(row.refresh_id, row.replaces), *obsolete, *writes]
             await self._journal.submit(Batch(writes, feed=[TokensRevoked(row.user_id, row.device_id)]))
         return issued
 
     async def _refresh_token(self, refresh_token: str) -> RefreshTokenRow:
-        row = None
-        if is_token(refresh_token, REFRESH):
-            row = await self._reader.refresh_token(hash_token(refresh_token))
+        row = await self.find_refresh(refresh_token)
         if row is None:
             raise unknown_token("The refresh token is unknown or has been used; please log in again.")
         if row.locked:
             raise user_locked()
         return row
+
+    async def find_refresh(self, refresh_token: str) -> RefreshTokenRow | None:
+        """Return a refresh token that is valid."""
+        if not is_token(refresh_token, REFRESH):
+            return None
+        return await self._reader.refresh_token(hash_token(refresh_token))
+
+    async def find_access(self, access_token: str) -> AccessTokenRow | None:
+        """Return an access token that is known, whether or not it has expired."""
+        if not is_token(access_token, ACCESS):
+            return None
+        return await self._reader.access_token(hash_token(access_token))
 
     async def of_user(self, user_id: str) -> list[AccessTokenRow]:
         """Return a user's access tokens, the oldest first; what lets somebody in is not kept."""
@@ -119,8 +154,12 @@ def end_device_tokens(user_id: str, device_id: str) -> list[Write]:
 
 
 def end_user_tokens(user_id: str) -> list[Write]:
-    """Return the writes that end every token of a user."""
-    return [DeleteUserAccessTokens(user_id), DeleteUserRefreshTokens(user_id)]
+    """Return the writes that end every token of a user, and sign out every browser."""
+    return [
+        DeleteUserAccessTokens(user_id),
+        DeleteUserRefreshTokens(user_id),
+        DeleteUserBrowserSessions(user_id),
+    ]
 
 
 def settle_access_token(row: AccessTokenRow) -> list[Write]:

@@ -13,6 +13,7 @@ from hamrasan.devices.devices import Devices, check_display_name
 from hamrasan.protocol.errors import forbidden
 from hamrasan.protocol.identifiers import check_opaque_id
 from hamrasan.storage.ports.journal import Batch, Journal, Write
+from hamrasan.storage.ports.oauth import DeleteOAuthSession
 from hamrasan.storage.ports.tokens import TokensRevoked
 
 IsKeyId = Callable[[str, str], Awaitable[bool]]
@@ -32,6 +33,8 @@ class WantedDevice:
     display_name: str | None = None
     refreshable: bool = False
     """The client can refresh tokens."""
+    refresh_family: str = ""
+    """What its refresh tokens are to have in common."""
 
     def check(self) -> None:
         """Raise `M_INVALID_PARAM` unless there can be such a device."""
@@ -75,10 +78,15 @@ class OpenSession:
         if wanted.device_id is not None and await self._is_key_id(user_id, wanted.device_id):
             raise forbidden("A device cannot have the id of a cross-signing key.")
         device = self._devices.new(user_id, wanted.device_id, wanted.display_name, address)
-        issued, writes = self._tokens.issue(user_id, device.device_id, refreshable=wanted.refreshable)
+        issued, writes = self._tokens.issue(
+            user_id, device.device_id, refreshable=wanted.refreshable, family=wanted.refresh_family
+        )
         batch = Batch([device, *writes, *also])
         if wanted.device_id is not None:
-            batch.writes[:0] = end_device_tokens(user_id, device.device_id)
+            batch.writes[:0] = [
+                *end_device_tokens(user_id, device.device_id),
+                DeleteOAuthSession(user_id, device.device_id),
+            ]
             batch.feed.append(TokensRevoked(user_id, device.device_id))
         await self._journal.submit(batch)
         return OpenedSession(user_id, device.device_id, issued)

@@ -107,6 +107,21 @@ class Register:
                 return await self._again(session.outcome, wanted, wanted.password, address)
             return await self._make(session, localpart, wanted, wanted.password, address)
 
+    async def in_browser(self, username: str, password: str, token: str | None) -> str:
+        """Make an account for somebody on our own page and return its user id.
+
+        Raises as `register` does, and `StageFailed` for a registration token that is no good.
+        """
+        self.check_open()
+        check_new_password(password)
+        user_id = await self._accounts.check_available(localpart_of(username))
+        if self._mode != "token":
+            await self._accounts.create(user_id, password)
+            return user_id
+        async with self._registration_tokens.lent(token or ""):
+            await self._accounts.create(user_id, password, also=[CompleteRegistrationToken(token or "")])
+        return user_id
+
     async def _make(
         self, session: Session, localpart: str, wanted: WantedAccount, password: str, address: str
     ) -> Registered:

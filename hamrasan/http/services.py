@@ -43,6 +43,7 @@ from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.signing_in import SigningIn
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.repository import MediaRepository
 from hamrasan.protocol.signing import SigningKey
@@ -196,6 +197,7 @@ class StoryServices:
 Group = (
     Ground
     | IdentityServices
+    | SigningIn
     | EncryptionServices
     | MediaServices
     | PersonalServices
@@ -210,6 +212,7 @@ Group = (
 class Services(
     Ground,
     IdentityServices,
+    SigningIn,
     EncryptionServices,
     MediaServices,
     PersonalServices,

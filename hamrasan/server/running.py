@@ -142,6 +142,7 @@ async def start_server(
     watch(metrics, edge, lambda: services.registry.loaded_count)
     identity.start(tasks)
     tasks.keep_running("loop_lag", metrics.watch_loop_lag)
+    tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
     tasks.keep_running("presence", services.presence.keep_sweeping)
     tasks.keep_running("media", services.media.keep_sweeping)
     tasks.keep_running("to_device", services.to_device.keep_forgetting)

@@ -31,6 +31,7 @@ from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.signing_in import assemble_signing_in
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
     EncryptionServices,
@@ -102,6 +103,7 @@ def build_services(
     services = join(
         ground,
         _identity(identity),
+        assemble_signing_in(store.journal, store.oauth, identity, ground.clock, ground.entropy),
         encryption,
         media,
         personal,

@@ -10,10 +10,22 @@ from hamrasan.http.api.unserved import UNSERVED
 from hamrasan.http.route import Route
 from tests.spec.operations import OPERATIONS
 
-OWN = ("/_synapse/admin/", "/health", "/metrics", "/_matrix/client/v3/auth/")
+OWN = (
+    "/_synapse/admin/",
+    "/health",
+    "/metrics",
+    "/_matrix/client/v3/auth/",
+    "/_matrix/client/unstable/",
+    "/oauth/",
+    "/account",
+    "/signin",
+    "/signout",
+    "/signup",
+)
 """Where there may be operations that the specification does not know.
 
-It describes the pages under `auth/` in prose only ("Fallback"); the others are the operator's.
+It describes the pages under `auth/` in prose only ("Fallback"); the others are the operator's, drafts of the
+specification, and pages to which its metadata lead.
 """
 LANDING = "/"
 WITHOUT_STATE_KEY = frozenset({"getRoomStateWithKey", "setRoomStateWithKey"})

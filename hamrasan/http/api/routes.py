@@ -33,6 +33,7 @@ from hamrasan.http.api.client import (
     logout,
     message_pagination,
     mutual_rooms,
+    oauth_server_metadata,
     openid,
     password_management,
     presence,
@@ -67,7 +68,9 @@ from hamrasan.http.api.client import (
     wellknown,
     whoami,
 )
+from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
+from hamrasan.http.api.pages import authorize, sign_in, sign_up
 from hamrasan.http.route import Route
 
 CLIENT_MODULES = (
@@ -100,6 +103,7 @@ CLIENT_MODULES = (
     logout,
     message_pagination,
     mutual_rooms,
+    oauth_server_metadata,
     openid,
     password_management,
     presence,
@@ -135,13 +139,20 @@ CLIENT_MODULES = (
     whoami,
 )
 ADMIN_MODULES = (register,)
+OAUTH_MODULES = (oauth_endpoints,)
+PAGE_MODULES = (authorize, sign_in, sign_up)
 OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]
 ADMIN_ROUTES: list[Route] = [route for module in ADMIN_MODULES for route in module.ROUTES]
 
+PAGE_ROUTES: list[Route] = [
+    *oauth_server_metadata.UNSTABLE_ROUTES,
+    *(route for module in (*OAUTH_MODULES, *PAGE_MODULES) for route in module.ROUTES),
+]
+
 OPERATOR_ROUTES: list[Route] = [route for module in OPERATOR_MODULES for route in module.ROUTES]
 
-ROUTES = [*CLIENT_ROUTES, *ADMIN_ROUTES, *OPERATOR_ROUTES]
+ROUTES = [*CLIENT_ROUTES, *ADMIN_ROUTES, *PAGE_ROUTES, *OPERATOR_ROUTES]
 METRICS_ROUTES: list[Route] = metrics.ROUTES
 """What the listener of `metrics_listen` serves."""

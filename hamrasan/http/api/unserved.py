@@ -28,7 +28,6 @@ INVITES_BY_ADDRESS = (
     "there: this server asks no identity server."
 )
 MEDIA = "Thumbnails and previews of links come later; files are there."
-OAUTH = "People log in with a password or a login token here; there is no OAuth 2.0 server."
 OLD_SYNC = "Deprecated by the specification in favour of `/sync`."
 PEEKING = (
     "Looking into a room without joining it goes by its history and state; streams of such rooms come later."
@@ -64,7 +63,6 @@ UNSERVED: tuple[Unserved, ...] = (
         MEDIA,
     ),
     Unserved("GET", f"{_OLD_MEDIA}/v3/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnail", MEDIA),
-    Unserved("GET", f"{_CLIENT}/v1/auth_metadata", "getAuthMetadata", OAUTH),
     Unserved("GET", f"{_CLIENT}/v3/events", "getEvents", OLD_SYNC),
     Unserved("GET", f"{_CLIENT}/v3/events/{{event_id}}", "getOneEvent", OLD_SYNC),
     Unserved("GET", f"{_CLIENT}/v3/initialSync", "initialSync", OLD_SYNC),

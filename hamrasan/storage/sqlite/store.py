@@ -17,6 +17,7 @@ from hamrasan.storage.sqlite import (
     journal,
     key_backups,
     media,
+    oauth,
     push,
     rooms,
     server,
@@ -32,6 +33,7 @@ from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
 from hamrasan.storage.sqlite.media import SqliteMedia
+from hamrasan.storage.sqlite.oauth import SqliteOAuth
 from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
@@ -52,6 +54,7 @@ STATEMENTS: Statements = {
     **key_backups.STATEMENTS,
     **media.STATEMENTS,
     **push.STATEMENTS,
+    **oauth.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
@@ -99,6 +102,7 @@ class Store:
     sharing: SqliteSharing
     accounts: SqliteAccounts
     tokens: SqliteTokens
+    oauth: SqliteOAuth
     devices: SqliteDevices
     encryption: SqliteEncryption
     cross_signing: SqliteCrossSigning
@@ -192,6 +196,7 @@ def _assemble(
         sharing=SqliteSharing(database),
         accounts=SqliteAccounts(database),
         tokens=SqliteTokens(database),
+        oauth=SqliteOAuth(database),
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
         cross_signing=SqliteCrossSigning(database),

@@ -1,0 +1,49 @@
+"""Signing in through a browser, put together: clients, what they are granted, and the browsers themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hamrasan.accounts.browser_sessions import BrowserSessions
+from hamrasan.accounts.oauth.clients import Clients
+from hamrasan.accounts.oauth.codes import AuthorizationCodes
+from hamrasan.flows.identity import Identity
+from hamrasan.flows.oauth_tokens import OAuthTokens
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.entropy import Entropy
+from hamrasan.storage.ports.journal import Journal
+from hamrasan.storage.ports.oauth import OAuthReader
+
+
+@dataclass(frozen=True)
+class SigningIn:
+    """The services with which people sign in on the server's own pages, and let clients in."""
+
+    browser_sessions: BrowserSessions
+    oauth_clients: Clients
+    oauth_codes: AuthorizationCodes
+    oauth_tokens: OAuthTokens
+
+
+def assemble_signing_in(
+    journal: Journal, reader: OAuthReader, identity: Identity, clock: Clock, entropy: Entropy
+) -> SigningIn:
+    """Put the services together."""
+    clients = Clients(journal, reader, clock)
+    codes = AuthorizationCodes(journal, reader, clock, entropy)
+    return SigningIn(
+        browser_sessions=BrowserSessions(journal, reader, clock, entropy),
+        oauth_clients=clients,
+        oauth_codes=codes,
+        oauth_tokens=OAuthTokens(
+            identity.accounts,
+            clients,
+            codes,
+            reader,
+            identity.tokens,
+            identity.open_session,
+            identity.end_sessions,
+            clock,
+            entropy,
+        ),
+    )

@@ -1,0 +1,13 @@
+"""The paths of endpoints and pages that others link to."""
+
+from __future__ import annotations
+
+AUTHORIZE = "/oauth/authorize"
+TOKEN = "/oauth/token"
+REGISTER = "/oauth/register"
+REVOKE = "/oauth/revoke"
+
+SIGN_IN = "/signin"
+SIGN_UP = "/signup"
+SIGN_OUT = "/signout"
+ACCOUNT = "/account"

@@ -1,0 +1,1 @@
+"""Pages on which people sign in, sign up, let clients in and look after their account."""
