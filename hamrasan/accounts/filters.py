@@ -68,20 +68,24 @@ class Filters:
         From memory for what was used lately. Raises `M_INVALID_PARAM` for an unknown id and for malformed JSON,
         `M_BAD_JSON` for a malformed filter.
         """
+        known = self.recall(user_id, parameter)
+        if known is not None or parameter is None:
+            return known or EVERYTHING
+        content = await self._reader.get(user_id, parameter)
+        if content is None:
+            raise invalid_param(f"There is no filter with the id '{parameter}'; please define it again.")
+        known = parse_filter(parse_json(content))
+        if len(content) <= MAX_CACHED_TEXT:
+            self._by_id.put((user_id, parameter), known)
+        return known
+
+    def recall(self, user_id: str, parameter: str | None) -> Filter | None:
+        """Do what `resolve` does, from memory; None leaves it to that. Raises the same for a filter as JSON."""
         if parameter is None:
             return EVERYTHING
         if parameter.startswith("{"):
             return self._inline(parameter)
-        key = (user_id, parameter)
-        known = self._by_id.get(key)
-        if known is None:
-            content = await self._reader.get(user_id, parameter)
-            if content is None:
-                raise invalid_param(f"There is no filter with the id '{parameter}'; please define it again.")
-            known = parse_filter(parse_json(content))
-            if len(content) <= MAX_CACHED_TEXT:
-                self._by_id.put(key, known)
-        return known
+        return self._by_id.get((user_id, parameter))
 
     def _inline(self, text: str) -> Filter:
         known = self._by_text.get(text)

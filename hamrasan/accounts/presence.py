@@ -93,13 +93,9 @@ class Presence:
         self._users: dict[str, _User] = {}
         self._heap: list[tuple[int, str]] = []
         # Begins with the time, so that numbers handed out before a restart are below those after it.
-        self._serial = clock.now_ms()
-        self._listeners: list[Callable[[PresenceState], None]] = []
-
-    @property
-    def serial(self) -> int:
+        self.serial = clock.now_ms()
         """Serial number of the last change of anybody."""
-        return self._serial
+        self._listeners: list[Callable[[PresenceState], None]] = []
 
     def on_change(self, listener: Callable[[PresenceState], None]) -> None:
         """Call `listener` with each change that others are told of."""
@@ -266,9 +262,9 @@ class Presence:
         shown = user.shown
         if (state, currently_active, status_msg) == (shown.state, shown.currently_active, shown.status_msg):
             return
-        self._serial += 1
+        self.serial += 1
         user.shown = PresenceState(
-            shown.user_id, state, status_msg, shown.last_active_ms, currently_active, self._serial
+            shown.user_id, state, status_msg, shown.last_active_ms, currently_active, self.serial
         )
         self._users[shown.user_id] = self._users.pop(shown.user_id)
         for listener in self._listeners:

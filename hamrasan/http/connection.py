@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from types import CoroutineType
 from typing import cast
 
 from hamrasan.http import eager
@@ -305,16 +306,20 @@ class HttpConnection(Wire):
             self._send(exchange.early)
             return
         self.deadline = NEVER
+        outcome: Answer | eager.Finished[Answer] | asyncio.Task[Answer]
         try:
-            outcome = eager.start(engine.answer(exchange), engine.loop)
+            answer = engine.answer(exchange)
+            outcome = eager.start(answer, engine.loop) if isinstance(answer, CoroutineType) else answer
         except (Exception, asyncio.CancelledError) as error:
             self._send(response_to(error, exchange.operation))
             return
         if isinstance(outcome, eager.Finished):
             self._conclude(outcome.value)
-        else:
+        elif isinstance(outcome, asyncio.Task):
             self._task = outcome
             outcome.add_done_callback(self._handler_done)
+        else:
+            self._conclude(outcome)
 
     def _handler_done(self, task: asyncio.Task[Answer]) -> None:
         self._task = None

@@ -166,8 +166,8 @@ class Engine:
         exchange.request = Request(method, target, headers, parameters, owner, b"", exchange.stream)
         return exchange
 
-    def answer(self, exchange: Exchange) -> Coroutine[Any, Any, Answer]:
-        """Admit a request and return what gives its handler's answer; both raise what either raises."""
+    def answer(self, exchange: Exchange) -> Answer | Coroutine[Any, Any, Answer]:
+        """Admit a request and return its handler's answer, or what gives it; both raise what either raises."""
         request, route = exchange.request, exchange.route
         assert request is not None
         assert route is not None
@@ -177,7 +177,8 @@ class Engine:
 
     async def _admit_and_answer(self, request: Request, route: Route) -> Answer:
         await self._gate.admit(request, route)
-        return await route.handler(request, self._services)
+        answer = route.handler(request, self._services)
+        return await answer if isinstance(answer, Coroutine) else answer
 
     def _early(self, method: str, operation: str, answer: Response) -> Exchange:
         exchange = Exchange(method, operation, MAX_IGNORED_BODY_BYTES)

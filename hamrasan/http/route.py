@@ -90,7 +90,10 @@ _LIMITS = {
 AnyServices = Any
 """The edge hands on whatever object the server was composed with; it never looks inside."""
 
-Handler = Callable[[Request, AnyServices], Coroutine[Any, Any, Answer]]
+Handler = Callable[[Request, AnyServices], Answer | Coroutine[Any, Any, Answer]]
+"""Usually a coroutine function. Where memory nearly always knows the answer and it is asked for very often, a plain one
+that returns the answer itself, or the coroutine that will find it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raises `ValueError` for two routes with the same method and form of path, and for a malformed path."""
         self._root = _Node()
+        self._literal: dict[str, _Endpoints] = {}
+        """The endpoints at paths without parameters, which are asked for most often."""
         for route in routes:
             self._add(route)
 
@@ -99,6 +101,8 @@ class Router:
                 f"{route.operation} and {other.operation} both serve {route.method} {route.path}"
             )
         endpoints[route.method] = (route, tuple(names))
+        if not names:
+            self._literal[route.path] = endpoints
         node.settle()
 
     def match(self, method: str, path: str) -> Match:
@@ -126,6 +130,9 @@ class Router:
         return () if found is None else _allowed(found[0])
 
     def _find(self, path: str) -> _Found | None:
+        literal = self._literal.get(path)
+        if literal is not None:
+            return literal, []
         segments = path.split("/")
         # A path begins with a slash, so the first piece is empty; anything else is not a path ("*", "host:port").
         if segments[0] or len(segments) < 2:

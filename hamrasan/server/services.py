@@ -258,12 +258,14 @@ def _syncing(
         ground.clock,
     )
     composer = SyncComposer(
+        store.journal,
         notifier,
         rooms.registry,
         sections,
         store.events,
         account_data,
         typing,
+        presence,
         PresenceNews(presence, notifier, rooms.registry, ground.clock),
         CompanionFinder(rooms.registry, store.state, ground.clock),
         DeviceLists(notifier, store.sharing),

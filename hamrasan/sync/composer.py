@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hamrasan.accounts.presence import Presence
 from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.protocol.canonical_json import json_string
@@ -16,7 +17,7 @@ from hamrasan.rooms.tokens import SyncToken
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
-from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
 from hamrasan.sync.changed_rooms import ChangedRooms, changed_rooms
@@ -45,13 +46,15 @@ class SyncComposer:
 
     def __init__(
         self,
+        journal: Journal,
         notifier: Notifier,
         registry: RoomRegistry,
         sections: RoomSections,
         events: EventReader,
         account_data: AccountDataReader,
         typing: Typing,
-        presence: PresenceNews,
+        presence: Presence,
+        presence_news: PresenceNews,
         companions: CompanionFinder,
         device_lists: DeviceLists,
         key_counts: KeyCountCache,
@@ -60,6 +63,7 @@ class SyncComposer:
         clock: Clock,
         epoch: str,
     ) -> None:
+        self._journal = journal
         self._notifier = notifier
         self._registry = registry
         self._sections = sections
@@ -67,6 +71,7 @@ class SyncComposer:
         self._account_data = account_data
         self._typing = typing
         self._presence = presence
+        self._presence_news = presence_news
         self._companions = companions
         self._device_lists = device_lists
         self._key_counts = key_counts
@@ -80,8 +85,8 @@ class SyncComposer:
 
     def token(self) -> SyncToken:
         """Return a token for now."""
-        known = self._now
-        position, typing, presence = self._notifier.durable, self._typing.serial, self._presence.serial
+        known = self._now  # asked for with every answer, so nothing here is behind a property
+        position, typing, presence = self._journal.durable, self._typing.serial, self._presence.serial
         if known[0] != position or known[1] != typing or known[2] != presence:
             known = self._now = SyncToken(position, typing, presence, self._epoch)
         return known
@@ -95,7 +100,7 @@ class SyncComposer:
         """
         if token.epoch == self._epoch:
             return token
-        return SyncToken(min(token.position, self._notifier.durable), 0, 0, self._epoch, token.handed_over)
+        return SyncToken(min(token.position, self._journal.durable), 0, 0, self._epoch, token.handed_over)
 
     def quick(self, request: SyncRequest, stream: UserStream) -> bytes | None:
         """Return the answer if it holds nothing but new messages that are in memory; None leaves it to `compose`.
@@ -112,7 +117,7 @@ class SyncComposer:
         if counts is None or stream.has_messages(reader.device_id, request.handed_over):
             return None
         written = []
-        upto = self._notifier.durable
+        upto = self._journal.durable
         for room_id, activity in stream.joined.items():
             if activity.latest > after or activity.typing > typing:
                 room = self._registry.loaded(room_id)
@@ -147,7 +152,7 @@ class SyncComposer:
             lists = await self._device_lists.part(stream, companions, request.after, now.position)
             if lists is not None:
                 parts.append(lists)
-        presence = self._presence.events(request, stream, companions.met)
+        presence = self._presence_news.events(request, stream, companions.met)
         if presence:
             parts.append(b'"presence":{"events":[%b]}' % b",".join(presence))
         messages, handed_over = await self._messages(request, stream, now.position)
@@ -198,6 +203,10 @@ class SyncComposer:
             if room.latest > after or room.typing > typing:
                 return True
         return False
+
+    def is_prepared(self, request: SyncRequest) -> bool:
+        """Return whether `nothing_new` will not have to wait."""
+        return self._key_counts.part_now(request.reader.user_id, request.reader.device_id) is not None
 
     async def prepare(self, request: SyncRequest) -> None:
         """Make ready what `nothing_new` will need without waiting."""

@@ -32,11 +32,6 @@ class PresenceNews:
         self._registry = registry
         self._clock = clock
 
-    @property
-    def serial(self) -> int:
-        """Serial number of the last change of anybody."""
-        return self._presence.serial
-
     def events(self, request: SyncRequest, stream: UserStream, met: Collection[str]) -> list[bytes]:
         """Return the presence that changed since the client's token, and that of users whom it has met since."""
         wanted = request.filter.presence

@@ -94,8 +94,8 @@ class SqliteJournal:
         self._gathered: list[_Waiting] = []
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._waiting = 0
-        self._durable: Position = connection.execute("SELECT durable FROM journal").fetchone()[0]
-        self._next: Position = self._durable + 1
+        self.durable: Position = connection.execute("SELECT durable FROM journal").fetchone()[0]
+        self._next: Position = self.durable + 1
         self._observers: list[Observer] = []
         self._failure_callbacks: list[Callable[[], None]] = []
         self._closed = False
@@ -106,11 +106,6 @@ class SqliteJournal:
     def next_position(self) -> Position:
         """The position that the next submitted batch begins with."""
         return self._next
-
-    @property
-    def durable(self) -> Position:
-        """The last position that is durable."""
-        return self._durable
 
     def observe(self, observer: Observer) -> None:
         """Call `observer` after each commit."""
@@ -239,7 +234,7 @@ class SqliteJournal:
         self._waiting -= len(group)
         batches = [batch for batch, _ in group]
         self._on_commit(seconds, batches)
-        self._durable += sum(batch.positions for batch in batches)
+        self.durable += sum(batch.positions for batch in batches)
         self._recent.committed(batches)
         for observer in self._observers:
             observer(batches)
@@ -261,7 +256,7 @@ class SqliteJournal:
             else:
                 group += later
         self._waiting -= len(group)
-        self._next = self._durable + 1
+        self._next = self.durable + 1
         _log.error("commit_failed", reason=str(error), batches=len(group))
         for callback in self._failure_callbacks:
             callback()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hamrasan.accounts.presence import ONLINE, STATES
+from hamrasan.accounts.requester import Requester
 from hamrasan.accounts.tokens import unknown_token
 from hamrasan.http.eager import Finished, start
 from hamrasan.http.errors import response_to
@@ -16,6 +18,7 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, Connection, Parked, Response, json_bytes
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
+from hamrasan.protocol.filters import Filter
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.tokens import SyncToken, parse_sync_token
 from hamrasan.sync.notifier import UserStream
@@ -52,27 +55,56 @@ def _parse(query_string: str) -> _Parameters:
     )
 
 
-async def sync(request: Request, services: Services) -> Answer:
-    """Return what changed since the client's token, waiting for it up to the client's timeout."""
+def sync(request: Request, services: Services) -> Answer | Coroutine[Any, Any, Answer]:
+    """Return what changed since the client's token, waiting for it up to the client's timeout.
+
+    A client that comes back from one answer to wait for the next is let in without a coroutine.
+    """
     requester, asked = request.requester, _parse(request.query_string)
-    user_id, device_id = requester.user_id, requester.device_id
-    token = None if asked.since is None else services.sync.current_token(asked.since)
-    wanted = SyncRequest(
-        reader=Reader(user_id, device_id),
-        since=token,
-        filter=await services.filters.resolve(user_id, asked.filter),
-        full_state=asked.full_state,
-        state_after=asked.state_after,
-    )
-    stream = services.notifier.active(user_id) or await services.notifier.stream(user_id)
-    services.sync.take_receipt(wanted, stream)
-    services.presence.synced(user_id, device_id, asked.presence, asked.timeout_ms)
+    user_id = requester.user_id
+    chosen, stream = services.filters.recall(user_id, asked.filter), services.notifier.active(user_id)
+    if chosen is None or stream is None:
+        return _load_and_answer(requester, services, asked)
+    wanted = _begin(requester, services, asked, chosen, stream)
     seen = services.sync.token()
     if services.sync.concerns(wanted, stream):
-        body = services.sync.quick(wanted, stream) or await services.sync.compose(wanted, stream)
-        if body is not None:
-            return json_bytes(body)
+        body = services.sync.quick(wanted, stream)
+        return _answer(services, asked, wanted, stream) if body is None else json_bytes(body)
+    if not services.sync.is_prepared(wanted):
+        return _answer(services, asked, wanted, stream)
+    return _nothing_yet(services, asked, wanted, stream, seen)
+
+
+async def _load_and_answer(requester: Requester, services: Services, asked: _Parameters) -> Answer:
+    chosen = await services.filters.resolve(requester.user_id, asked.filter)
+    stream = await services.notifier.stream(requester.user_id)
+    return await _answer(services, asked, _begin(requester, services, asked, chosen, stream), stream)
+
+
+def _begin(
+    requester: Requester, services: Services, asked: _Parameters, chosen: Filter, stream: UserStream
+) -> SyncRequest:
+    """Return what is asked for, and take down what the request itself tells: what was received, who is there."""
+    user_id, device_id = requester.user_id, requester.device_id
+    token = None if asked.since is None else services.sync.current_token(asked.since)
+    wanted = SyncRequest(Reader(user_id, device_id), token, chosen, asked.full_state, asked.state_after)
+    services.sync.take_receipt(wanted, stream)
+    services.presence.synced(user_id, device_id, asked.presence, asked.timeout_ms)
+    return wanted
+
+
+async def _answer(services: Services, asked: _Parameters, wanted: SyncRequest, stream: UserStream) -> Answer:
+    seen = services.sync.token()
+    body = await services.sync.compose(wanted, stream)
+    if body is not None:
+        return json_bytes(body)
     await services.sync.prepare(wanted)
+    return _nothing_yet(services, asked, wanted, stream, seen)
+
+
+def _nothing_yet(
+    services: Services, asked: _Parameters, wanted: SyncRequest, stream: UserStream, seen: SyncToken
+) -> Answer:
     if not asked.timeout_ms:
         return json_bytes(services.sync.nothing_new(wanted, seen))
     return ParkedSync(services, wanted, stream, seen, asked.timeout_ms / 1000)
