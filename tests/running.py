@@ -142,6 +142,14 @@ class Running:
         """Run a coroutine on the server's loop and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
+    def reload(self) -> None:
+        """Let the server read its settings and registrations anew, as SIGHUP does."""
+
+        async def reload() -> None:
+            self.server.reload(self._settings)
+
+        self.run(reload())
+
     def stop(self) -> None:
         """Stop the server and wait until its files are closed."""
         for person in self._people:

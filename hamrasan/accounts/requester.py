@@ -11,6 +11,7 @@ class Requester:
 
     user_id: str
     device_id: str
+    """Empty for an application service that names no device."""
     is_admin: bool
     token_id: int
     """Number of the access token in this store; tells tokens of one device apart."""
@@ -19,4 +20,6 @@ class Requester:
     is_guest: bool = False
     """Always false for people: this server makes no guests. Here because the edge asks."""
     is_rate_limited: bool = True
-    """False for application services that are registered so."""
+    """False for application services, unless they are registered otherwise."""
+    application_service: str | None = None
+    """Id of the application service whose token it is; None for people."""

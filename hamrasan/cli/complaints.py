@@ -6,6 +6,7 @@ import click
 
 from hamrasan.cli.commands import UnexpectedArgument
 from hamrasan.cli.texts import Texts
+from hamrasan.policy.registration_files import RegistrationProblem, RegistrationsUnusable
 from hamrasan.runtime.settings import Problem, SettingsError
 
 
@@ -24,7 +25,12 @@ def about_settings(error: SettingsError, texts: Texts) -> str:
     return "\n".join([texts("error.settings"), *(_problem(item, texts) for item in error.problems)])
 
 
-def _problem(problem: Problem, texts: Texts) -> str:
+def about_registrations(error: RegistrationsUnusable, texts: Texts) -> str:
+    """Return every problem with the files of application services, one a paragraph, as `about_settings` does."""
+    return "\n".join([texts("registrations.unusable"), *(_problem(item, texts) for item in error.problems)])
+
+
+def _problem(problem: Problem | RegistrationProblem, texts: Texts) -> str:
     lines = [f"  {problem.where}: {texts(problem.message, **problem.values)}"]
     if problem.expected is not None:
         lines.append("    " + texts("error.expected", expected=texts(problem.expected)))

@@ -67,6 +67,7 @@ def metrics_page() -> str:
 
 _WHO = {
     Auth.NONE: "anybody",
+    Auth.ENTRY: "anybody, application services",
     Auth.OPTIONAL: "anybody; users may see more",
     Auth.USER: "users",
     Auth.GUEST: "users",

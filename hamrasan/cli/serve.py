@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from hamrasan.cli.commands import Command
-from hamrasan.cli.complaints import CommandFailed
+from hamrasan.cli.complaints import CommandFailed, about_registrations
 from hamrasan.cli.process import run_process
 from hamrasan.cli.settings import setting_options, settings_loader
 from hamrasan.cli.texts import Texts
+from hamrasan.policy.registration_files import RegistrationsUnusable
 from hamrasan.runtime.settings import Settings
 from hamrasan.server import CannotListen, SigningKeyDamaged, WrongServerName, start_server
 from hamrasan.storage.sqlite.database import StoreNewer
@@ -34,6 +35,7 @@ def serve_command(texts: Texts) -> click.Command:
             WrongServerName,
             SigningKeyDamaged,
             CannotListen,
+            RegistrationsUnusable,
             OSError,
             sqlite3.Error,
         ) as error:
@@ -56,6 +58,8 @@ def _about_start(error: Exception, settings: Settings, texts: Texts) -> str:
             return texts("serve.key", file=path)
         case CannotListen(address=address, reason=reason):
             return texts("serve.address", address=address, reason=reason)
+        case RegistrationsUnusable():
+            return about_registrations(error, texts)
         case OSError(filename=name, strerror=reason):
             return texts("serve.folder", folder=name or folder, reason=reason or error)
         case _:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Literal, get_args
 
+from hamrasan.policy.registration_files import RegistrationExpectedKey, RegistrationProblemKey
 from hamrasan.runtime.settings import ExpectedKey, ProblemKey, Setting
 
 Language = Literal["en", "fa"]
@@ -57,6 +58,7 @@ OwnKey = Literal[
     "password.stdin",
     "password.weak",
     "program.about",
+    "registrations.unusable",
     "serve.about",
     "serve.address",
     "serve.database",
@@ -110,7 +112,7 @@ OwnKey = Literal[
     "version.about",
     "version.text",
 ]
-TextKey = OwnKey | ProblemKey | ExpectedKey
+TextKey = OwnKey | ProblemKey | ExpectedKey | RegistrationProblemKey | RegistrationExpectedKey
 
 
 class Texts:

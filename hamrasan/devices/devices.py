@@ -70,6 +70,17 @@ class Devices:
         writes = [RenameDevice(display_name, user_id, device_id), ChangeDeviceList(user_id, position)]
         await self._journal.submit(Batch(writes, 1, [DeviceChanged(user_id, position)]))
 
+    async def create(self, user_id: str, device_id: str, display_name: str | None) -> bool:
+        """Make a device without a session, as application services may, and return whether there was none of this id.
+
+        Raises `M_INVALID_PARAM` for an id or a name that no device can have.
+        """
+        device = self.new(user_id, device_id, display_name, None)
+        if await self._reader.device(user_id, device_id) is not None:
+            return False
+        await self._journal.submit(Batch([device]))
+        return True
+
     def new(
         self, user_id: str, device_id: str | None, display_name: str | None, address: str | None
     ) -> NewDevice:

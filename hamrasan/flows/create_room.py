@@ -90,15 +90,19 @@ class CreateRoom:
         self._aliases = aliases
         self._membership = membership
 
-    async def create(self, creator: str, wish: RoomWish) -> str:
+    async def create(self, creator: str, wish: RoomWish, service: str | None = None) -> str:
         """Create a room and return its id; after any error there is nothing of it.
 
+        `service` is the application service that asks, if it is one.
+
         Raises `M_UNSUPPORTED_ROOM_VERSION`, `M_INVALID_PARAM`, `M_ROOM_IN_USE` (the alias), `M_INVITE_BLOCKED`,
-        `M_NOT_FOUND` (an invited user), `M_INVALID_ROOM_STATE`, `M_BAD_ALIAS`, `M_TOO_LARGE`.
+        `M_EXCLUSIVE` (the alias), `M_NOT_FOUND` (an invited user), `M_INVALID_ROOM_STATE`, `M_BAD_ALIAS`,
+        `M_TOO_LARGE`.
         """
         plan = await self._plan(creator, wish)
         if plan.alias is None:
             return await self._create(plan)
+        self._aliases.check_reserved(plan.alias, service)
         try:
             async with self._aliases.claim(plan.alias):
                 return await self._create(plan)

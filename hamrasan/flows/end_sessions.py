@@ -38,11 +38,15 @@ class EndSessions:
     ) -> None:
         """Take devices of the requester away, after confirmation; those that do not exist are gone already.
 
+        Application services need not confirm ("Device management").
         Raises `InteractionNeeded` (401) until the requester has confirmed, and `M_FORBIDDEN` if the session was begun
         for other devices.
         """
         if len(device_ids) > MAX_DEVICES:
             raise invalid_param(f"At most {MAX_DEVICES} devices can be deleted in one request.")
+        if requester.application_service is not None:
+            await self.end(requester.user_id, device_ids)
+            return
         action = f"delete devices {sorted(set(device_ids))!r}"
         async with self._reauthentication.confirmed(requester.user_id, action, auth, address):
             await self.end(requester.user_id, device_ids)

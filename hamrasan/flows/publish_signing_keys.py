@@ -25,11 +25,11 @@ class PublishSigningKeys:
         """Publish keys, given by usage.
 
         Where that changes what the user has, it raises `InteractionNeeded` (401) until it is confirmed for just these
-        keys. The first keys, and those that are there already, need no confirmation. Raises besides what
-        `CrossSigning.publish` raises.
+        keys. The first keys, and those that are there already, need no confirmation, and application services never
+        ("Cross-signing" of their API). Raises besides what `CrossSigning.publish` raises.
         """
-        user_id = requester.user_id
-        if await self._cross_signing.publish(user_id, keys, confirmed=False):
+        user_id, is_service = requester.user_id, requester.application_service is not None
+        if await self._cross_signing.publish(user_id, keys, confirmed=is_service):
             return
         action = f"publish signing keys {sha256(encode_canonical_checked(keys)).hexdigest()}"
         async with self._reauthentication.confirmed(user_id, action, auth, address):

@@ -15,13 +15,16 @@ Authenticate = Callable[[str], Awaitable[Any]]
 Recall = Callable[[str], Any]
 """The same from memory: a `Requester`, or None to leave it to `Authenticate`."""
 Identify = Callable[[Any, Request], Awaitable[Any]]
-"""From a requester and a query with `user_id` to the requester that is meant (application services only)."""
+"""From a requester and a query with `user_id` or `device_id` to who is meant (application services only)."""
 See = Callable[[Any, Request], None]
 """Told of each request and its requester, once they are admitted."""
 Authenticator = Callable[[Request], Awaitable[Any]]
-"""From a request to its requester, for an `Auth` that access tokens do not serve."""
+"""From a request to its requester, for an `Auth` that access tokens do not serve; None where it may be nobody."""
 
 _NONE, _USER, _OPTIONAL, _ADMIN, _SERVER = Auth.NONE, Auth.USER, Auth.OPTIONAL, Auth.ADMIN, Auth.SERVER
+_ENTRY = Auth.ENTRY
+_NAMES_SOMEBODY = "_id="
+"""What a query has in it that names another user or a device: `user_id=`, `device_id=`."""
 
 
 class Gate:
@@ -48,7 +51,7 @@ class Gate:
         return (
             route.auth is _NONE
             or route.auth in self._authenticators
-            or (route.auth is not _SERVER and self._authenticate is not None)
+            or (route.auth not in (_SERVER, _ENTRY) and self._authenticate is not None)
         )
 
     def admit_now(self, request: Request, route: Route) -> bool:
@@ -57,7 +60,7 @@ class Gate:
             return False
         token = request.access_token
         user: Requester | None = None if token is None else self._recall(token)
-        if user is None or (self._identify is not None and "user_id=" in request.query_string):
+        if user is None or (self._identify is not None and _NAMES_SOMEBODY in request.query_string):
             return False
         self._let_in(user, request, route)
         return True
@@ -76,7 +79,12 @@ class Gate:
         Raises M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN, M_LIMIT_EXCEEDED.
         """
         auth, limiter = route.auth, self._limiter
-        if auth is not _NONE:
+        if auth is _ENTRY:
+            service: Requester | None = await self._authenticators[auth](request)
+            if service is not None:
+                self._let_in(service, request, route)
+                return
+        elif auth is not _NONE:
             if auth is _SERVER or auth in self._authenticators:
                 requester = await self._authenticators[auth](request)
                 request.requester = requester
@@ -93,7 +101,7 @@ class Gate:
                     if error.errcode == "M_UNKNOWN_TOKEN":
                         limiter.count_failure(request.client_address)
                     raise
-                if self._identify is not None and "user_id=" in request.query_string:
+                if self._identify is not None and _NAMES_SOMEBODY in request.query_string:
                     user = await self._identify(user, request)
                 self._let_in(user, request, route)
                 return

@@ -28,6 +28,8 @@ class Auth(Enum):
     """Anybody; a token that is given has to be valid, and then `request.requester` is set."""
     ADMIN = "admin"
     """A user who is an administrator of this server."""
+    ENTRY = "entry"
+    """Anybody; the token of an application service sets `request.requester`, any other is not looked at."""
     SERVER = "server"
     """Another server, by its signature (server-server API, "Request Authentication"); has its own authenticator."""
 

@@ -30,6 +30,7 @@ from hamrasan.encryption.key_query import KeyQuery
 from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
+from hamrasan.flows.act_for_service import ActForService
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
@@ -46,6 +47,7 @@ from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.signing_in import SigningIn
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.repository import MediaRepository
+from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.push.pushers import Pushers
 from hamrasan.rooms.access import RoomAccess
@@ -84,6 +86,7 @@ class Ground:
     entropy: Entropy
     metrics: Metrics
     signing_key: SigningKey
+    application_services: ApplicationServices
     health: JournalHealth
     outbound: Outbound
 
@@ -109,6 +112,7 @@ class IdentityServices:
     change_password: ChangePassword
     deactivate_account: DeactivateAccount
     moderate_accounts: ModerateAccounts
+    act_for_service: ActForService
 
 
 @dataclass(frozen=True)

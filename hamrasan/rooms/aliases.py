@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, not_found
 from hamrasan.protocol.identifiers import parse_room_alias, parse_room_id
 from hamrasan.protocol.visibility import WORLD_READABLE, parse_visibility
@@ -34,11 +35,17 @@ class Aliases:
     """Creates, resolves and deletes aliases."""
 
     def __init__(
-        self, registry: RoomRegistry, access: RoomAccess, rooms: RoomReader, server_name: str
+        self,
+        registry: RoomRegistry,
+        access: RoomAccess,
+        rooms: RoomReader,
+        application_services: ApplicationServices,
+        server_name: str,
     ) -> None:
         self._registry = registry
         self._access = access
         self._rooms = rooms
+        self._application_services = application_services
         self._server_name = server_name
         self._claimed: set[str] = set()
 
@@ -51,6 +58,10 @@ class Aliases:
             raise invalid_param("A room alias must not contain spaces.")
         parse_room_alias(alias)
         return alias
+
+    def check_reserved(self, alias: str, service: str | None) -> None:
+        """Raise `M_EXCLUSIVE` for an alias that is reserved for another than the application service that asks."""
+        self._application_services.check_alias(alias, service)
 
     @asynccontextmanager
     async def claim(self, alias: str) -> AsyncIterator[None]:
@@ -91,30 +102,38 @@ class Aliases:
             raise forbidden("You are not in this room.")
         return await self.of_room(readable.room)
 
-    async def create(self, alias: str, room_id: str, user_id: str) -> None:
-        """Let `alias` point to a room that the user is in; raises `M_INVALID_PARAM`, `M_FORBIDDEN`, `AliasInUse`."""
+    async def create(self, alias: str, room_id: str, user_id: str, service: str | None = None) -> None:
+        """Let `alias` point to a room that the user is in; `service` is the application service that asks, if any.
+
+        Raises `M_INVALID_PARAM`, `M_EXCLUSIVE`, `M_FORBIDDEN`, `AliasInUse`.
+        """
         localpart, server_name = parse_room_alias(alias)
         if server_name != self._server_name:
             raise invalid_param(f"Only aliases that end in ':{self._server_name}' can be created here.")
         self.with_localpart(localpart)
+        self.check_reserved(alias, service)
         room = await self._access.joined(room_id, user_id)
         async with self.claim(alias):
             if len(await self._rooms.aliases(room.number)) >= MAX_ALIASES_OF_ROOM:
                 raise forbidden(f"A room may have at most {MAX_ALIASES_OF_ROOM} aliases.")
             await self._registry.journal.submit(Batch([PutAlias(alias, room.number, user_id)]))
 
-    async def delete(self, alias: str, user_id: str, *, is_admin: bool) -> None:
-        """Delete an alias, as its creator, a server administrator, or who may set the room's canonical alias.
+    async def delete(self, alias: str, user_id: str, *, is_admin: bool, service: str | None = None) -> None:
+        """Delete an alias, as its creator, a server administrator, who may set the room's canonical alias, or the
+        application service in whose namespace it is.
 
         The alias also goes from the room's `m.room.canonical_alias`, if the user may change that. Raises
-        `M_INVALID_PARAM`, `M_NOT_FOUND`, `M_FORBIDDEN`.
+        `M_INVALID_PARAM`, `M_NOT_FOUND`, `M_EXCLUSIVE`, `M_FORBIDDEN`.
         """
         row, creator = await self._get(alias)
+        if not is_admin:
+            self.check_reserved(alias, service)
         room = await self._registry.get(row.room_id)
         may_set = room.membership(user_id) == "join" and room.power_levels.of(
             user_id
         ) >= room.power_levels.to_send(CANONICAL_ALIAS, True)
-        if not (is_admin or may_set or user_id == creator):
+        manages = self._application_services.manages_alias(alias, service)
+        if not (is_admin or manages or may_set or user_id == creator):
             raise forbidden("Only its creator or somebody with rights in the room may delete this alias.")
         without = _without(room.content(CANONICAL_ALIAS), alias)
         event = None if without is None else NewEvent(CANONICAL_ALIAS, user_id, without, "")

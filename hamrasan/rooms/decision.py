@@ -69,6 +69,8 @@ class Decision:
         self._room = room
         self._journal = journal
         self._now_ms = now_ms
+        self._sent_ms = now_ms
+        """What the event that is being built says of when it was sent."""
         self._after = after
         self._first: Position = journal.next_position if after is None else after.end
         self._events: list[StoredEvent] = []
@@ -136,6 +138,7 @@ class Decision:
 
     def _build(self, new: NewEvent) -> StoredEvent:
         room = self._room
+        self._sent_ms = self._now_ms if new.origin_server_ts is None else new.origin_server_ts
         auth_events = self._auth_events(new)
         if new.redacts is None and seals_as_message(new.type, new.state_key, room.version):
             content, envelope, event_id = self._seal_message(new, auth_events)
@@ -150,7 +153,7 @@ class Decision:
             type=new.type,
             state_key=new.state_key,
             sender=new.sender,
-            origin_server_ts=self._now_ms,
+            origin_server_ts=self._sent_ms,
             depth=self._depth,
             content=content,
             envelope=envelope,
@@ -181,7 +184,7 @@ class Decision:
             sender=new.sender,
             state_key=new.state_key,
             content=new.content,
-            origin_server_ts=self._now_ms,
+            origin_server_ts=self._sent_ms,
             depth=self._depth,
             prev_events=room.extremities,
             auth_events=auth_events,
@@ -203,7 +206,7 @@ class Decision:
             sender=new.sender,
             content=new.content,
             state_key=new.state_key,
-            origin_server_ts=self._now_ms,
+            origin_server_ts=self._sent_ms,
             depth=self._depth,
             prev_events=list(room.extremities),
             auth_events=auth_events,
@@ -225,7 +228,7 @@ class Decision:
             type=new.type,
             sender=new.sender,
             content=content,
-            origin_server_ts=self._now_ms,
+            origin_server_ts=self._sent_ms,
             depth=self._depth,
             prev_events=room.extremities,
             auth_events=auth_events,

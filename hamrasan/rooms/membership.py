@@ -150,9 +150,12 @@ class Membership:
 
     # What all of them come to.
 
-    async def put_state(self, room_id: str, sender: str, target: str, content: Mapping[str, Any]) -> str:
+    async def put_state(
+        self, room_id: str, sender: str, target: str, content: Mapping[str, Any], sent_ts: int | None = None
+    ) -> str:
         """Give `target` a membership with this content, as a client wrote it, and return the event's id.
 
+        `sent_ts` is when an application service says that it was sent.
         What `content` lacks of the member's name and avatar is filled in. Raises `M_FORBIDDEN`, `M_INVITE_BLOCKED`,
         `M_NOT_FOUND` for inviting a user who does not exist, `M_BAD_JSON` for a content without a membership.
         """
@@ -164,9 +167,11 @@ class Membership:
             # The rules leave this to a signature where the invite is for an address: whoever wrote that into the room
             # may have been banned since.
             raise _outside()
-        return await self._set(room, sender, target, content)
+        return await self._set(room, sender, target, content, sent_ts)
 
-    async def _set(self, room: Room, sender: str, target: str, content: Mapping[str, Any]) -> str:
+    async def _set(
+        self, room: Room, sender: str, target: str, content: Mapping[str, Any], sent_ts: int | None = None
+    ) -> str:
         membership = content.get("membership")
         if not isinstance(membership, str):
             raise bad_json("A membership event needs a string 'membership'.")
@@ -177,8 +182,10 @@ class Membership:
         if membership in _INTRODUCED:
             full = {**await self.names(target), **full}
         if membership == "join" and needs_condition(room, target):
-            return await self._join_restricted(room, sender, target, full)
-        return await self._registry.send(room, NewEvent(MEMBER, sender, full, target))
+            return await self._join_restricted(room, sender, target, full, sent_ts)
+        return await self._registry.send(
+            room, NewEvent(MEMBER, sender, full, target, origin_server_ts=sent_ts)
+        )
 
     async def names(self, user_id: str) -> dict[str, str]:
         """Return what a membership event says of a user of this server, besides the membership."""
@@ -198,14 +205,16 @@ class Membership:
             raise not_found(f"There is no user {user_id} on this server.")
         await self._invite_permission.check_invite(user_id)
 
-    async def _join_restricted(self, room: Room, sender: str, target: str, content: dict[str, Any]) -> str:
+    async def _join_restricted(
+        self, room: Room, sender: str, target: str, content: dict[str, Any], sent_ts: int | None
+    ) -> str:
         joined: Collection[str] = frozenset(await self.joined_rooms(target))
         # From here on nothing waits, and the room may have changed meanwhile.
         if needs_condition(room, target):
             content[AUTHORISED_VIA] = voucher(room, target, joined, self._is_local)
-        return await self._registry.send(
-            room, NewEvent(MEMBER, sender, content, target, authorised=AUTHORISED_VIA in content)
-        )
+        authorised = AUTHORISED_VIA in content
+        new = NewEvent(MEMBER, sender, content, target, authorised=authorised, origin_server_ts=sent_ts)
+        return await self._registry.send(room, new)
 
     async def _join_by_address(
         self, room: Room, user_id: str, content: Mapping[str, Any], signed: Mapping[str, Any]

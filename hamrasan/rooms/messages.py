@@ -40,16 +40,24 @@ class Messages:
         self._annotating: set[tuple[int, tuple[str, str, str, str]]] = set()
 
     async def send(
-        self, room: Room, sender: str, event_type: str, content: Mapping[str, Any], txn: Transaction
+        self,
+        room: Room,
+        sender: str,
+        event_type: str,
+        content: Mapping[str, Any],
+        txn: Transaction,
+        sent_ts: int | None = None,
     ) -> str:
         """Send an event of any type and return its id, the first one for a repeated transaction.
+
+        `sent_ts` is when an application service says that it was sent.
 
         Raises what `RoomRegistry.send` does, `M_DUPLICATE_ANNOTATION`, and `M_UNKNOWN` (400) for a thread on an event
         that has a relation itself.
         """
         if event_type == REDACTION:
-            return await self._redact_by_content(room, sender, content, txn)
-        new = NewEvent(event_type, sender, content, txn=txn)
+            return await self._redact_by_content(room, sender, content, txn, sent_ts)
+        new = NewEvent(event_type, sender, content, txn=txn, origin_server_ts=sent_ts)
         relation = relation_of(content)
         known = None if relation is None else await self._registry.find_transaction(room, sender, txn)
         if relation is None:
@@ -64,7 +72,13 @@ class Messages:
         return await self._registry.send(room, new)
 
     async def redact(
-        self, room: Room, sender: str, event_id: str, content: Mapping[str, Any], txn: Transaction
+        self,
+        room: Room,
+        sender: str,
+        event_id: str,
+        content: Mapping[str, Any],
+        txn: Transaction,
+        sent_ts: int | None = None,
     ) -> str:
         """Redact an event and return the redaction's id. Raises `M_NOT_FOUND`, `M_FORBIDDEN`."""
         known = await self._registry.find_transaction(room, sender, txn)
@@ -73,10 +87,11 @@ class Messages:
         target = await self._registry.events.by_id(event_id)
         if target is None or target.room != room.number:
             raise not_found("There is no such event in this room.")
-        return await self._registry.send(room, NewEvent(REDACTION, sender, content, txn=txn, redacts=target))
+        new = NewEvent(REDACTION, sender, content, txn=txn, redacts=target, origin_server_ts=sent_ts)
+        return await self._registry.send(room, new)
 
     async def _redact_by_content(
-        self, room: Room, sender: str, content: Mapping[str, Any], txn: Transaction
+        self, room: Room, sender: str, content: Mapping[str, Any], txn: Transaction, sent_ts: int | None
     ) -> str:
         """Send a redaction whose content names the event, whatever the room version ("sendMessage")."""
         if "redacts" not in content:
@@ -85,7 +100,7 @@ class Messages:
         if not isinstance(event_id, str):
             raise bad_json("'redacts' must be the id of an event.")
         rest = {key: value for key, value in content.items() if key != "redacts"}
-        return await self.redact(room, sender, event_id, rest, txn)
+        return await self.redact(room, sender, event_id, rest, txn, sent_ts)
 
     async def _annotate(self, room: Room, new: NewEvent, identity: tuple[str, str, str, str]) -> str:
         """Send an annotation unless the sender has made the same one, perhaps this very moment."""

@@ -29,3 +29,5 @@ class NewEvent:
     """The event that an `m.room.redaction` takes back."""
     authorised: bool = False
     """A member of this server vouches for a restricted join, so this server will sign it."""
+    origin_server_ts: int | None = None
+    """When it was sent, if an application service says so; else it is now."""

@@ -10,12 +10,17 @@ from contextlib import AsyncExitStack
 from hamrasan.accounts.passwords import COST, PasswordCost
 from hamrasan.flows.identity import Identity
 from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
+from hamrasan.http.application_service import identifies, recognises
 from hamrasan.http.edge import Edge
 from hamrasan.http.last_seen import notes_devices
 from hamrasan.http.rate_limit import RateLimiter
+from hamrasan.http.route import Auth
 from hamrasan.http.services import Ground, Services
+from hamrasan.policy.application_services import ApplicationServices
+from hamrasan.policy.registration_files import RegistrationsUnusable, load_registrations
 from hamrasan.runtime.clock import Clock, SystemClock
 from hamrasan.runtime.entropy import Entropy, SystemEntropy
+from hamrasan.runtime.log import get_logger
 from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Address, Settings
@@ -35,6 +40,8 @@ COLLECTOR_THRESHOLDS = (50_000, 20, 1_000)
 """Garbage collection: young objects often enough, full collections (which stop the world) almost never."""
 ANYWHERE = ("0.0.0.0", "::")
 """Hosts that mean every address of the machine; no browser can open them."""
+
+_log = get_logger(__name__)
 
 
 class CannotListen(Exception):
@@ -80,6 +87,18 @@ class RunningServer:
         """Apply those settings that can change while the server runs."""
         self._limiter.enabled = settings.rate_limits
         self.identity.throttle.enabled = settings.rate_limits
+        self._reload_registrations()
+
+    def _reload_registrations(self) -> None:
+        """Read the files of application services anew; if one cannot be used, all stays as it was."""
+        services = self.services
+        try:
+            registered = load_registrations(services.settings.data_dir, services.settings.server_name)
+        except RegistrationsUnusable as error:
+            _log.error("the application services were not reloaded", reason=str(error))
+            return
+        services.application_services.replace(registered)
+        self._tasks.keep_running("application services", services.act_for_service.make_senders)
 
     async def close(self, drain_s: float) -> None:
         """Stop accepting, let begun answers finish for up to `drain_s` seconds, and close the store."""
@@ -102,8 +121,8 @@ async def start_server(
     """Open the data folder and listen; return once requests are accepted.
 
     After any error nothing is left open. Raises `StoreInUse` if another server has the folder, `StoreNewer`,
-    `WrongServerName`, `SigningKeyDamaged`, `CannotListen`, `OSError` and `sqlite3.Error` if the folder or the database
-    in it cannot be used.
+    `WrongServerName`, `SigningKeyDamaged`, `RegistrationsUnusable`, `CannotListen`, `OSError` and `sqlite3.Error` if
+    the folder or the database in it cannot be used.
     """
     clock, entropy, metrics = clock or SystemClock(), entropy or SystemEntropy(), Metrics()
     async with AsyncExitStack() as unwind:
@@ -119,6 +138,9 @@ async def start_server(
             entropy=entropy,
             metrics=metrics,
             signing_key=open_signing_key(settings.data_dir, entropy),
+            application_services=ApplicationServices(
+                load_registrations(settings.data_dir, settings.server_name)
+            ),
             health=JournalHealth(store.journal, clock.monotonic),
             outbound=outbound,
         )
@@ -127,6 +149,7 @@ async def start_server(
         unwind.callback(identity.close)
         unwind.callback(services.media.close)
         await services.media.recover()
+        await services.act_for_service.make_senders()
         limiter = RateLimiter(
             clock.monotonic, enabled=settings.rate_limits, on_limited=counting_refusals(metrics)
         )
@@ -157,8 +180,10 @@ def _main_edge(services: Services, limiter: RateLimiter) -> Edge:
     return Edge(
         ROUTES,
         services,
-        authenticate=services.authenticator.authenticate,
+        authenticate=services.act_for_service.authenticate,
         recall=services.authenticator.recall,
+        identify=identifies(services.act_for_service),
+        authenticators={Auth.ENTRY: recognises(services.act_for_service)},
         see=notes_devices(services.devices),
         limiter=limiter,
         observe=services.metrics.count_request,

@@ -22,6 +22,7 @@ from hamrasan.encryption.key_query import KeyQuery
 from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
+from hamrasan.flows.act_for_service import ActForService
 from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
@@ -89,9 +90,10 @@ def build_services(
     personal = _personal(store, ground.clock)
     rooms = _rooms(store, ground, personal)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
-    encryption = _encryption(store, ground)
-    media = build_media(store, ground)
-    hooks = Hooks(is_key_id=encryption.cross_signing.is_key_id)
+    encryption, media = _encryption(store, ground), build_media(store, ground)
+    hooks = Hooks(
+        is_exclusive=ground.application_services.reserve_user, is_key_id=encryption.cross_signing.is_key_id
+    )
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, hooks, cost)
     departures = identity.deactivate_account.on_departure
     departures(LeaveAllRooms(rooms.membership, store.rooms).leave)
@@ -102,8 +104,8 @@ def build_services(
     departures(lambda account: push.pushers.forget(account.user_id))
     services = join(
         ground,
-        _identity(identity),
         assemble_signing_in(store.journal, store.oauth, identity, ground.clock, ground.entropy),
+        _identity(identity, ground),
         encryption,
         media,
         personal,
@@ -125,7 +127,7 @@ def _forget_files(media: MediaRepository) -> Departure:
     return forget
 
 
-def _identity(identity: Identity) -> IdentityServices:
+def _identity(identity: Identity, ground: Ground) -> IdentityServices:
     return IdentityServices(
         accounts=identity.accounts,
         authenticator=identity.authenticator,
@@ -144,6 +146,13 @@ def _identity(identity: Identity) -> IdentityServices:
         change_password=identity.change_password,
         deactivate_account=identity.deactivate_account,
         moderate_accounts=identity.moderate_accounts,
+        act_for_service=ActForService(
+            ground.application_services,
+            identity.authenticator,
+            identity.accounts,
+            identity.devices,
+            identity.open_session,
+        ),
     )
 
 
@@ -202,7 +211,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
             personal.invite_permission,
             name,
         ),
-        aliases=Aliases(registry, access, store.rooms, name),
+        aliases=Aliases(registry, access, store.rooms, ground.application_services, name),
         directory=Directory(registry, store.rooms, store.state),
         discovery=discovery,
         spaces=Spaces(discovery, store.state, clock, ground.entropy),

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from hamrasan.cli.texts import LANGUAGES, Language, OwnKey, Texts, choose_language, load_messages
+from hamrasan.policy.registration_files import RegistrationExpectedKey, RegistrationProblemKey
 from hamrasan.runtime.settings import SETTINGS, ExpectedKey, ProblemKey
 
 _ZWNJ = "\u200c"
@@ -16,6 +17,8 @@ KEYS = {
     *get_args(OwnKey),
     *get_args(ProblemKey),
     *get_args(ExpectedKey),
+    *get_args(RegistrationProblemKey),
+    *get_args(RegistrationExpectedKey),
     *(f"setting.{row.name}" for row in SETTINGS),
 }
 

@@ -13,6 +13,7 @@ import orjson
 
 from hamrasan.accounts.passwords import PasswordCost
 from hamrasan.http.services import Ground
+from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.filters import parse_filter
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.rooms.new_event import NewEvent, Transaction
@@ -52,6 +53,7 @@ class World:
             clock=self.clock,
             entropy=SeededEntropy(),
             metrics=Metrics(),
+            application_services=ApplicationServices(),
             signing_key=SigningKey("ed25519:a_1", bytes(32)),
             health=JournalHealth(self.store.journal, self.clock.monotonic),
             outbound=Outbound(),

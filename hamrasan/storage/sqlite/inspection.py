@@ -10,6 +10,7 @@ from pathlib import Path
 from hamrasan.storage.sqlite.database import Snapshot, connect, missing_migrations
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
+from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.store import DATABASE_FILE, StoreMissing, StoreOutdated
 
 POSITIONS = {
@@ -46,6 +47,7 @@ class Inspection:
         self.rooms = SqliteRooms(self.database)
         self.events = SqliteEvents(self.database, RecentEvents(self.database))
         self.state = SqliteState(self.database)
+        self.server = SqliteServer(self.database)
 
     def damages(self) -> list[str]:
         """Return what SQLite finds wrong with its own file: pages, indexes, constraints."""

@@ -63,7 +63,8 @@ async def create_room(request: Request, services: Services) -> Response:
         initial_state=[StateWish(state.type, state.state_key, state.content) for state in body.initial_state],
         power_level_content_override=body.power_level_content_override,
     )
-    return ok({"room_id": await services.create_room.create(requester.user_id, wish)})
+    room_id = await services.create_room.create(requester.user_id, wish, requester.application_service)
+    return ok({"room_id": room_id})
 
 
 ROUTES = [

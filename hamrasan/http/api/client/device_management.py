@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hamrasan.http.request import Request
-from hamrasan.http.response import Response, empty, ok
+from hamrasan.http.response import Response, empty, json_response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.storage.ports.devices import DeviceRow
@@ -44,12 +44,16 @@ async def get_device(request: Request, services: Services) -> Response:
 
 
 async def update_device(request: Request, services: Services) -> Response:
-    """Give a device of the requester another name; without one nothing changes."""
-    body, user_id, device_id = (
-        request.decode(DeviceBody),
-        request.requester.user_id,
-        request.path["device_id"],
-    )
+    """Give a device of the requester another name; without one nothing changes.
+
+    Application services make devices so ("Device management").
+    """
+    body, requester, device_id = request.decode(DeviceBody), request.requester, request.path["device_id"]
+    user_id = requester.user_id
+    if requester.application_service is not None and await services.devices.create(
+        user_id, device_id, body.display_name
+    ):
+        return json_response(201, {})
     if body.display_name is None:
         await services.devices.access(user_id, device_id)
     else:

@@ -27,14 +27,21 @@ async def set_alias(request: Request, services: Services) -> Response:
     """Let an alias point to a room that the requester is in."""
     requester = active_requester(request)
     body = request.decode(SetAliasBody)
-    await services.aliases.create(request.path["room_alias"], body.room_id, requester.user_id)
+    await services.aliases.create(
+        request.path["room_alias"], body.room_id, requester.user_id, requester.application_service
+    )
     return empty()
 
 
 async def delete_alias(request: Request, services: Services) -> Response:
     """Delete an alias."""
     requester = active_requester(request)
-    await services.aliases.delete(request.path["room_alias"], requester.user_id, is_admin=requester.is_admin)
+    await services.aliases.delete(
+        request.path["room_alias"],
+        requester.user_id,
+        is_admin=requester.is_admin,
+        service=requester.application_service,
+    )
     return empty()
 
 

@@ -11,6 +11,7 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
+from hamrasan.protocol.errors import missing_param
 from hamrasan.protocol.identifiers import check_user_ids, server_name_of
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.tokens import SyncToken, parse_position
@@ -40,6 +41,8 @@ class ClaimBody(msgspec.Struct):
 async def upload_keys(request: Request, services: Services) -> Response:
     """Publish keys of the requester's device."""
     body, requester = request.decode(UploadBody), request.requester
+    if not requester.device_id:
+        raise missing_param("device_id")
     counts = await services.keys.upload(
         requester.user_id, requester.device_id, body.device_keys, body.one_time_keys, body.fallback_keys
     )

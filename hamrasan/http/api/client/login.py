@@ -8,6 +8,7 @@ import msgspec
 
 from hamrasan.accounts.user_identifier import parse_identifier
 from hamrasan.flows.open_session import OpenedSession, WantedDevice
+from hamrasan.http.application_service import requesting_service
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -17,7 +18,11 @@ from hamrasan.protocol.errors import MatrixError, missing_param
 PASSWORD = "m.login.password"
 TOKEN = "m.login.token"
 
-FLOWS = {"flows": [{"type": PASSWORD}, {"type": TOKEN, "get_login_token": True}]}
+APPLICATION_SERVICE = "m.login.application_service"
+
+FLOWS = {
+    "flows": [{"type": PASSWORD}, {"type": TOKEN, "get_login_token": True}, {"type": APPLICATION_SERVICE}]
+}
 
 
 class LoginBody(msgspec.Struct):
@@ -51,16 +56,17 @@ async def get_flows(_request: Request, _services: Services) -> Response:
 
 
 async def log_in(request: Request, services: Services) -> Response:
-    """Log somebody in with a password or a login token."""
+    """Log somebody in with a password, a login token, or the token of an application service."""
     body = request.decode(LoginBody)
-    session = await _open(body, services, request.client_address)
+    session = await _open(body, services, request)
     answer = {**session.answer(), "home_server": services.settings.server_name}
     if services.settings.public_url is not None:
         answer["well_known"] = {"m.homeserver": {"base_url": services.settings.public_url}}
     return ok(answer)
 
 
-async def _open(body: LoginBody, services: Services, address: str) -> OpenedSession:
+async def _open(body: LoginBody, services: Services, request: Request) -> OpenedSession:
+    address = request.client_address
     wanted = WantedDevice(body.device_id, body.initial_device_display_name, body.refresh_token)
     if body.type == PASSWORD:
         typed = parse_identifier(body.named())
@@ -71,6 +77,9 @@ async def _open(body: LoginBody, services: Services, address: str) -> OpenedSess
         if body.token is None:
             raise missing_param("token")
         return await services.login.with_token(body.token, wanted, address)
+    if body.type == APPLICATION_SERVICE:
+        service_id = requesting_service(request)
+        return await services.act_for_service.log_in(service_id, parse_identifier(body.named()), wanted)
     raise MatrixError(400, "M_UNKNOWN", "This server does not know this type of login.")
 
 
@@ -78,5 +87,5 @@ _LOGIN = "/_matrix/client/v3/login"
 
 ROUTES = [
     Route("GET", _LOGIN, get_flows, "getLoginFlows", Auth.NONE),
-    Route("POST", _LOGIN, log_in, "login", Auth.NONE, RateClass.LOGIN, Body.JSON_OBJECT),
+    Route("POST", _LOGIN, log_in, "login", Auth.ENTRY, RateClass.LOGIN, Body.JSON_OBJECT),
 ]

@@ -8,12 +8,13 @@ import msgspec
 
 from hamrasan.flows.open_session import WantedDevice
 from hamrasan.flows.register import WantedAccount, guests_are_refused
+from hamrasan.http.application_service import requesting_service
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.third_party import EmailValidation, PhoneValidation
-from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param
+from hamrasan.protocol.errors import MatrixError, invalid_param
 
 APPLICATION_SERVICE = "m.login.application_service"
 
@@ -32,18 +33,19 @@ class RegisterBody(msgspec.Struct):
 
 
 async def register(request: Request, services: Services) -> Response:
-    """Make an account, once a flow of user-interactive authentication is completed, and log in to it."""
+    """Make an account and log in to it; people first complete a flow of user-interactive authentication."""
     kind = request.query.one("kind")
     if kind == "guest":
         raise guests_are_refused()
     if kind not in (None, "user"):
         raise invalid_param("'kind' must be 'user' or 'guest'.")
     body = request.decode(RegisterBody)
-    if body.type == APPLICATION_SERVICE:
-        raise forbidden("No application service has this token.")
     device = WantedDevice(body.device_id, body.initial_device_display_name, body.refresh_token)
     wanted = WantedAccount(body.username, body.password, device, body.inhibit_login)
-    registered = await services.register.register(wanted, body.auth, request.client_address)
+    if body.type == APPLICATION_SERVICE:
+        registered = await services.act_for_service.register(requesting_service(request), wanted)
+    else:
+        registered = await services.register.register(wanted, body.auth, request.client_address)
     return ok({**registered.answer(), "home_server": services.settings.server_name})
 
 
@@ -75,7 +77,7 @@ _REGISTER = "/_matrix/client/v3/register"
 _NOBODY, _LIMIT, _JSON = Auth.NONE, RateClass.REGISTRATION, Body.JSON_OBJECT
 
 ROUTES = [
-    Route("POST", _REGISTER, register, "register", _NOBODY, _LIMIT, _JSON),
+    Route("POST", _REGISTER, register, "register", Auth.ENTRY, _LIMIT, _JSON),
     Route("GET", _REGISTER + "/available", check_availability, "checkUsernameAvailability", _NOBODY, _LIMIT),
     Route(
         "POST",

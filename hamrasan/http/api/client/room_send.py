@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hamrasan.http.application_service import massaged_timestamp
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, Deferred, json_bytes
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -21,12 +22,12 @@ async def send_message(request: Request, services: Services) -> Answer:
     content = request.strict_json()
     room = await services.access.joined(path["room_id"], requester.user_id)
     txn = Transaction(requester.device_id, txn_id)
-    durable = None
+    sent_ts, durable = massaged_timestamp(request), None
     if sends_plainly(event_type, content):
-        new = NewEvent(event_type, requester.user_id, content, txn=txn)
+        new = NewEvent(event_type, requester.user_id, content, txn=txn, origin_server_ts=sent_ts)
         event_id, durable = await services.registry.submit(room, new)
     else:
-        event_id = await services.messages.send(room, requester.user_id, event_type, content, txn)
+        event_id = await services.messages.send(room, requester.user_id, event_type, content, txn, sent_ts)
     response = json_bytes(b'{"event_id":"%b"}' % event_id.encode())
     return response if durable is None else Deferred(response, durable)
 

@@ -1,0 +1,1 @@
+"""What is reserved, allowed and forbidden on this server, apart from what rooms decide for themselves."""
