@@ -163,17 +163,25 @@ async def start_server(
             await _listen(metrics_edge, settings.metrics_listen)
         unwind.pop_all()
     watch(metrics, edge, lambda: services.registry.loaded_count)
+    _begin_background_work(services, identity, tasks)
+    _tune_interpreter()
+    return RunningServer(store, services, identity, edge, metrics_edge, tasks, limiter)
+
+
+def _begin_background_work(services: Services, identity: Identity, tasks: TaskSupervisor) -> None:
     identity.start(tasks)
-    tasks.keep_running("loop_lag", metrics.watch_loop_lag)
     tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
+    tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
     tasks.keep_running("presence", services.presence.keep_sweeping)
     tasks.keep_running("media", services.media.keep_sweeping)
     tasks.keep_running("to_device", services.to_device.keep_forgetting)
+
+
+def _tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return RunningServer(store, services, identity, edge, metrics_edge, tasks, limiter)
 
 
 def _main_edge(services: Services, limiter: RateLimiter) -> Edge:
