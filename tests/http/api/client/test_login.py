@@ -22,7 +22,11 @@ def by_password(user: str, password: str = PASSWORD, **more: Any) -> dict[str, A
 def test_flows(server: Running) -> None:
     with server.anonymous() as http:
         flows = answered(http.get(LOGIN))["flows"]
-    assert flows == [{"type": "m.login.password"}, {"type": "m.login.token", "get_login_token": True}]
+    assert flows == [
+        {"type": "m.login.password"},
+        {"type": "m.login.token", "get_login_token": True},
+        {"type": "m.login.application_service"},
+    ]
 
 
 def test_logging_in_with_a_password(server: Running) -> None:
