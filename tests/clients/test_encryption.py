@@ -16,3 +16,22 @@ def test_people_converse_encrypted_on_several_devices(client_server: ServerProce
     for number, heard in enumerate(report["heard"]):
         expected = {"body": texts[number], "sent": "m.room.encrypted", "sender": senders[number % 3]}
         assert heard["as"] == [expected] * 3
+
+
+def test_devices_and_people_verify_each_other_by_emoji(client_server: ServerProcess) -> None:
+    report = run_scenario("verification", url=client_server.url, names=["sas-a", "sas-b"])
+    shown = [*report["own"], report["devices"], report["people"]]
+    assert [len(emoji.split(" ")) for emoji in shown] == [7] * 4
+
+
+def test_a_new_device_reads_the_history_with_keys_from_the_backup(client_server: ServerProcess) -> None:
+    texts = CONVERSATION[:4]
+    report = run_scenario("key_backup", url=client_server.url, names=["bak-a", "bak-b"], texts=texts)
+    assert report["history"] == list(texts)
+    assert report["restored"] == {"total": 2, "imported": 2}
+    assert report["last"]["body"] == texts[0]
+
+
+def test_new_signing_keys_are_confirmed_and_noticed(client_server: ServerProcess) -> None:
+    report = run_scenario("reset_keys", url=client_server.url, names=["new-a", "new-b"])
+    assert (report["refused"], report["changed"]) == (1, True)

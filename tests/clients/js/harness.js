@@ -11,7 +11,7 @@ import {
 import { logger } from "matrix-js-sdk/lib/logger.js";
 
 export const WAIT_MS = 20_000;
-const PASSWORD = "correct horse battery staple";
+export const PASSWORD = "correct horse battery staple";
 
 const lines = inputLines();
 export const clients = [];
@@ -85,7 +85,7 @@ export function untilSynced(client, what, found) {
   return until(what, found, [client], [ClientEvent.Sync, ClientEvent.Event, RoomEvent.Timeline]);
 }
 
-function newClient(url, session = {}) {
+function newClient(url, session = {}, options = {}) {
   const client = createClient({
     baseUrl: url,
     accessToken: session.access_token,
@@ -94,6 +94,7 @@ function newClient(url, session = {}) {
     timelineSupport: true,
     localTimeoutMs: WAIT_MS,
     logger,
+    ...options,
   });
   client.setMaxListeners?.(100);
   clients.push(client); // to be stopped at the end
@@ -107,10 +108,10 @@ export async function register(url, name) {
 }
 
 /** Log somebody in on a new device and return the client. */
-export async function logIn(url, userId) {
+export async function logIn(url, userId, options = {}) {
   const identifier = { type: "m.id.user", user: userId };
   const body = { type: "m.login.password", identifier, password: PASSWORD };
-  return newClient(url, await newClient(url).loginRequest(body));
+  return newClient(url, await newClient(url).loginRequest(body), options);
 }
 
 /** Start syncing and resolve once the first answer is taken in. */
