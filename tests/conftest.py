@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.running import Running, running
+from tests.spec.exercised import forget, write_seen
 
 # How long an example takes depends on what else the machine does; a test is not a stopwatch.
 settings.register_profile("hamrasan", deadline=None)
@@ -27,3 +28,14 @@ def fresh_server(tmp_path: Path) -> Iterator[Running]:
     """A server that nobody else uses."""
     with running(tmp_path / "data") as own:
         yield own
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take out what a test saw that failed."""
+    if report.failed:
+        forget(report.nodeid)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave what the tests of this process saw for `python -m tests.spec.exercised`."""
+    write_seen()

@@ -18,6 +18,7 @@ import uvloop
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.server import RunningServer, start_server
 from tests.identities import CHEAP
+from tests.spec.exercised import note
 from tests.spec.operations import problems_of
 
 SHARED_SECRET = "a secret of the tests only"
@@ -31,6 +32,7 @@ def check_form(response: httpx.Response) -> None:
     path = response.request.url.raw_path.partition(b"?")[0].decode("ascii")
     wrong = problems_of(response.request.method, path, response.status_code, response.content)
     assert not wrong, "\n".join(wrong)
+    note(response)
 
 
 def client(url: str, **options: Any) -> httpx.Client:

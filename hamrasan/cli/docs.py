@@ -7,12 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hamrasan.cli.commands_page import commands_page
+from hamrasan.cli.endpoints_page import client_server_api_page
 from hamrasan.cli.limits_page import limits_page
 from hamrasan.cli.texts import Texts
-from hamrasan.http.api.client import auth_fallback
-from hamrasan.http.api.routes import CLIENT_ROUTES
-from hamrasan.http.api.unserved import UNSERVED, Unserved
-from hamrasan.http.route import Auth, Route
 from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.settings import CONFIG_ENV, SETTINGS, Setting
 
@@ -65,57 +62,11 @@ def metrics_page() -> str:
     return head + "".join(f"| `{name}` | {kind} | {about} |\n" for name, kind, about in sorted(rows))
 
 
-_WHO = {
-    Auth.NONE: "anybody",
-    Auth.ENTRY: "anybody, application services",
-    Auth.OPTIONAL: "anybody; users may see more",
-    Auth.USER: "users",
-    Auth.GUEST: "users",
-    Auth.ADMIN: "administrators",
-    Auth.SERVER: "servers",
-}
-"""Guests are admitted nowhere yet, so what guests may do is what users may do."""
-
-
-def client_server_api_page() -> str:
-    """Return the endpoints of the client-server API, and what of it is not there, as a page of the handbook."""
-    pages = {route.operation for route in auth_fallback.ROUTES}  # which the specification has in prose only
-    served = {route.operation for route in CLIENT_ROUTES} - pages
-    head = (
-        f"{_NOTE}# The client-server API, endpoint by endpoint\n\n"
-        f"Served are {len(served)} operations of the Matrix specification; {len(UNSERVED)} are not, and are\n"
-        "[listed below](#what-is-not-there) with the reason. A test holds this page against the specification.\n"
-        "The last column names the rate limit that a request counts for.\n\n"
-        "| method | path | operation | for | limit |\n|---|---|---|---|---|\n"
-    )
-    rows = sorted(CLIENT_ROUTES, key=lambda route: (route.path, route.method))
-    return head + "".join(map(_route_row, rows)) + _unserved_section()
-
-
-def _route_row(route: Route) -> str:
-    cells = [route.method, f"`{route.path}`", route.operation, _WHO[route.auth], route.limit.value]
-    return "| " + " | ".join(cells) + " |\n"
-
-
-def _unserved_section() -> str:
-    lines = [
-        "\n## What is not there\n\n"
-        "Unless the reason says otherwise, these are answered with 404 `M_UNRECOGNIZED`, which clients understand.\n"
-    ]
-    reasons: dict[str, list[Unserved]] = {}
-    for row in UNSERVED:
-        reasons.setdefault(row.reason, []).append(row)
-    for reason, rows in reasons.items():
-        lines.append(f"\n{reason}\n\n")
-        lines += [f"- {row.operation}: `{row.method} {row.path}`\n" for row in rows]
-    return "".join(lines)
-
-
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "commands.md": lambda: _NOTE + commands_page(),
-    "client-server-api.md": client_server_api_page,
+    "client-server-api.md": lambda: _NOTE + client_server_api_page(),
     "limits.md": lambda: _NOTE + limits_page(),
 }
 

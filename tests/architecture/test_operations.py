@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
-from hamrasan.cli.docs import client_server_api_page
+import httpx
+
+from hamrasan.cli.endpoints_page import client_server_api_page
+from hamrasan.http.api.refused import REFUSED
 from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
 from hamrasan.http.api.unserved import UNSERVED
 from hamrasan.http.route import Route
+from tests.architecture.source import ROOT, files, tree
+from tests.spec.exercised import Exercised, is_right, load, merged, operations
 from tests.spec.operations import OPERATIONS
 
 OWN = (
@@ -30,6 +36,9 @@ specification, and pages to which its metadata lead.
 LANDING = "/"
 WITHOUT_STATE_KEY = frozenset({"getRoomStateWithKey", "setRoomStateWithKey"})
 """An empty state key may be left out with the slash before it, so these have one form more."""
+
+WITHOUT_ROUTE = frozenset({"inviteBy3PID"})
+"""Served by the route of another operation, since both have one address."""
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
@@ -56,7 +65,7 @@ def without_state_key(path: str) -> str:
 
 
 def test_every_operation_is_served_or_has_a_reason_not_to_be() -> None:
-    listed = [row.operation for row in UNSERVED]
+    listed = [row.operation for row in UNSERVED] + sorted(WITHOUT_ROUTE)
     assert len(listed) == len(set(listed)), "listed twice"
     assert set(listed) & served().keys() == set(), "listed as not served, but there is a route"
     assert OPERATIONS.keys() - served().keys() - set(listed) == set(), "neither served nor listed"
@@ -92,7 +101,7 @@ def test_what_the_specification_does_not_know_is_in_our_own_namespace() -> None:
 def test_nothing_that_is_listed_as_not_served_would_be_routed_all_the_same() -> None:
     forms = {(route.method, shape(route.path)) for route in ROUTES}
     answered = {row.operation for row in UNSERVED if (row.method, shape(row.path)) in forms}
-    assert answered == {"inviteBy3PID"}, "there is a route at the address of something that is not served"
+    assert answered == set(), "there is a route at the address of something that is not served"
 
 
 def test_the_page_counts_all_operations() -> None:
@@ -101,3 +110,47 @@ def test_the_page_counts_all_operations() -> None:
     )
     assert counts is not None
     assert int(counts[1]) + int(counts[2]) == len(OPERATIONS)
+
+
+def test_no_operation_is_served_without_a_test_that_saw_its_answer() -> None:
+    untested = operations() - load().keys()
+    assert untested == set(), "write a test, then run `python -m tests.spec.exercised FILE_OF_THE_TEST`"
+
+
+def test_the_tests_that_saw_answers_are_still_there() -> None:
+    named = {test for entry in load().values() for test in entry["tests"]}
+    written = {
+        f"{path.relative_to(ROOT)}::{node.name}"
+        for path in files("tests/http/api")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert named - written == set(), "gone or renamed: run `python -m tests.spec.exercised FILE`"
+    assert load().keys() - operations() == set(), "no longer served: run `python -m tests.spec.exercised`"
+
+
+def test_what_is_always_refused_is_served() -> None:
+    for row in REFUSED:
+        assert row.operation in served().keys() | WITHOUT_ROUTE, row.operation
+        assert row.reason.endswith("."), row.operation
+
+
+def test_a_run_replaces_what_its_files_showed_before() -> None:
+    known: dict[str, Exercised] = {
+        "sync": {"since": "0.0.1", "tests": {"tests/a.py::test_old": 1, "tests/b.py::test_kept": 2}},
+        "gone": {"since": "0.0.1", "tests": {"tests/b.py::test_kept": 2}},
+    }
+    seen = {("sync", "tests/a.py::test_new"), ("login", "tests/a.py::test_new")}
+    assert merged(known, seen, ("tests/a.py",), "2.0.0") == {
+        "login": {"since": "2.0.0", "tests": {"tests/a.py::test_new": 2}},
+        "sync": {"since": "0.0.1", "tests": {"tests/a.py::test_new": 2, "tests/b.py::test_kept": 2}},
+    }
+
+
+def test_a_success_counts_unless_the_right_answer_is_a_refusal() -> None:
+    denied = {"errcode": "M_SERVER_NOT_TRUSTED", "error": "?"}
+    assert is_right("sync", httpx.Response(200, json={}))
+    assert not is_right("sync", httpx.Response(403, json=denied))
+    assert is_right("bind3PID", httpx.Response(403, json=denied))
+    assert not is_right("bind3PID", httpx.Response(403, json={**denied, "errcode": "M_FORBIDDEN"}))
+    assert not is_right("bind3PID", httpx.Response(200, json={}))

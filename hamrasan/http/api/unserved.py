@@ -23,10 +23,6 @@ class Unserved:
 
 
 APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
-INVITES_BY_ADDRESS = (
-    "Invites by e-mail address or telephone number arrive at `inviteUser`, which has the same address, and are refused "
-    "there: this server asks no identity server."
-)
 MEDIA = "Thumbnails and previews of links come later; files are there."
 OLD_SYNC = "Deprecated by the specification in favour of `/sync`."
 PEEKING = (
@@ -51,7 +47,6 @@ UNSERVED: tuple[Unserved, ...] = (
         "updateAppserviceRoomDirectoryVisibility",
         APPLICATION_SERVICES,
     ),
-    Unserved("POST", f"{_CLIENT}/v3/rooms/{{room_id}}/invite", "inviteBy3PID", INVITES_BY_ADDRESS),
     Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),
     Unserved("GET", f"{_MEDIA}/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnailAuthed", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/preview_url", "getUrlPreview", MEDIA),

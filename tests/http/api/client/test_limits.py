@@ -13,7 +13,7 @@ import pytest
 
 from hamrasan.http.api.client import event_context, message_pagination, relations, threads_list
 from hamrasan.http.api.routes import ROUTES
-from hamrasan.http.api.unserved import INVITES_BY_ADDRESS, UNSERVED
+from hamrasan.http.api.unserved import UNSERVED
 from hamrasan.http.limits import MAX_JSON_BYTES
 from hamrasan.http.rate_limit import ADDRESS_RATES, FAILURE_RATE, USER_RATES
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -301,12 +301,11 @@ def test_what_is_not_there_is_unrecognized(alice: Person, path: str) -> None:
 
 def test_what_is_not_served_is_unrecognized(alice: Person) -> None:
     for row in UNSERVED:
-        if row.reason != INVITES_BY_ADDRESS:
-            path = "/".join("abc" if part.startswith("{") else part for part in row.path.split("/"))
-            answer = alice.http.request(row.method, path, json={} if row.method in ("PUT", "POST") else None)
-            # Another method of the same address may be served.
-            assert answer.status_code in (404, 405), row.operation
-            refused(answer, answer.status_code, "M_UNRECOGNIZED")
+        path = "/".join("abc" if part.startswith("{") else part for part in row.path.split("/"))
+        answer = alice.http.request(row.method, path, json={} if row.method in ("PUT", "POST") else None)
+        # Another method of the same address may be served.
+        assert answer.status_code in (404, 405), row.operation
+        refused(answer, answer.status_code, "M_UNRECOGNIZED")
 
 
 def test_every_address_refuses_other_methods(server: Running, alice: Person) -> None:

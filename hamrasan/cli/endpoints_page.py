@@ -1,0 +1,95 @@
+"""The handbook's table of the client-server API: what is served, since when, and which test shows it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hamrasan.http.api.client import auth_fallback
+from hamrasan.http.api.refused import REFUSED
+from hamrasan.http.api.routes import CLIENT_ROUTES
+from hamrasan.http.api.unserved import UNSERVED, Unserved
+from hamrasan.http.route import Auth, Route
+
+EXERCISED = Path(__file__).parents[2] / "tests/spec/exercised.json"
+"""What the tests saw; written by `python -m tests.spec.exercised`, so that nobody claims a test by hand."""
+
+_WHO = {
+    Auth.NONE: "anybody",
+    Auth.ENTRY: "anybody, application services",
+    Auth.OPTIONAL: "anybody; users may see more",
+    Auth.USER: "users",
+    Auth.GUEST: "users",
+    Auth.ADMIN: "administrators",
+    Auth.SERVER: "servers",
+}
+"""Guests are admitted nowhere yet, so what guests may do is what users may do."""
+_REASONS = {row.operation: row for row in REFUSED}
+_UNSTABLE = "/unstable/"
+
+
+def client_server_api_page() -> str:
+    """Return the endpoints of the client-server API, and what of it is not there, as a page of the handbook."""
+    exercised = json.loads(EXERCISED.read_text("utf-8"))
+    own = {route.operation for route in CLIENT_ROUTES if _UNSTABLE in route.path}
+    own |= {route.operation for route in auth_fallback.ROUTES}  # which the specification has in prose only
+    served = ({route.operation for route in CLIENT_ROUTES} | _REASONS.keys()) - own
+    head = (
+        "# The client-server API, endpoint by endpoint\n\n"
+        f"Served are {len(served)} operations of the Matrix specification; {len(UNSERVED)} are not, and are\n"
+        "[listed below](#what-is-not-there) with the reason. A test holds this page against the specification.\n\n"
+        "*Limit* names the rate limit that a request counts for, *since* the first version that answers. *Tested by*\n"
+        "is what the tests saw themselves: one that got a success from the operation - or, where the only right\n"
+        f"answer is a refusal ([{len(REFUSED)} operations](#what-is-always-refused)), that refusal.\n\n"
+        "| method | path | operation | for | limit | since | tested by |\n|---|---|---|---|---|---|---|\n"
+    )
+    rows = sorted(CLIENT_ROUTES, key=lambda route: (route.path, route.method))
+    table = "".join(_route_row(route, exercised.get(route.operation)) for route in rows)
+    return head + table + _refused_section(exercised) + _unserved_section()
+
+
+def _route_row(route: Route, seen: Any) -> str:
+    cells = [
+        route.method,
+        f"`{route.path}`",
+        route.operation,
+        _WHO[route.auth],
+        route.limit.value,
+        *_proof(seen),
+    ]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _proof(seen: Any) -> tuple[str, str]:
+    """Return the version and the first test of what was seen of an operation."""
+    if seen is None:
+        return "-", "-"
+    file, _, test = next(iter(seen["tests"])).partition("::")
+    return seen["since"], f"`{Path(file).name}` {test.removeprefix('test_').replace('_', ' ')}"
+
+
+def _refused_section(exercised: Any) -> str:
+    lines = [
+        "\n## What is always refused\n\n"
+        "These check what they are given, and then say why this server cannot do it.\n\n"
+        "| operation | errcode | reason | tested by |\n|---|---|---|---|\n"
+    ]
+    for row in sorted(REFUSED, key=lambda row: row.operation):
+        test = _proof(exercised.get(row.operation))[1]
+        lines.append(f"| {row.operation} | `{row.errcode}` | {row.reason} | {test} |\n")
+    return "".join(lines)
+
+
+def _unserved_section() -> str:
+    lines = [
+        "\n## What is not there\n\n"
+        "Unless the reason says otherwise, these are answered with 404 `M_UNRECOGNIZED`, which clients understand.\n"
+    ]
+    reasons: dict[str, list[Unserved]] = {}
+    for row in UNSERVED:
+        reasons.setdefault(row.reason, []).append(row)
+    for reason, rows in reasons.items():
+        lines.append(f"\n{reason}\n\n")
+        lines += [f"- {row.operation}: `{row.method} {row.path}`\n" for row in rows]
+    return "".join(lines)
