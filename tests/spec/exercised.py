@@ -35,6 +35,8 @@ FOLDER_ENV = "HAMRASAN_TESTS_EXERCISED"
 ENDPOINT_TESTS = "tests/http/api"
 LIMITS_TESTS = "tests/http/api/client/test_limits.py"
 """Tests of limits that all operations have; they say little of any one."""
+FOR_CLIENTS = ("/_matrix/", "/.well-known/")
+"""Where programs ask; pages for people are tested as people use them."""
 KEPT_TESTS = 3
 """Tests that are kept for each operation: some that show what it does, not the hundreds that need it on their way."""
 
@@ -115,7 +117,8 @@ def merged(
         kept = {test: number for test, number in entry["tests"].items() if not test.startswith(ran)}
         tests.get(operation, {}).update(kept)
     for operation, test in seen:
-        tests[operation][test] = focus[test]
+        if operation in tests:
+            tests[operation][test] = focus[test]
     return {
         operation: {
             "since": known[operation]["since"] if operation in known else version,
@@ -129,8 +132,8 @@ def merged(
 
 
 def operations() -> set[str]:
-    """Return what has to have a test: every operation with a route, and those that share one."""
-    return {route.operation for route in ROUTES} | set(_REFUSED)
+    """Return what has to have a test here: every operation for clients with a route, and those that share one."""
+    return {route.operation for route in ROUTES if route.path.startswith(FOR_CLIENTS)} | set(_REFUSED)
 
 
 def _test_file(module: str) -> str:
