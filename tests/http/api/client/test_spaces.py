@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,7 @@ def test_only_a_users_last_walks_are_remembered(alice: Person, bob: Person) -> N
 
 
 @pytest.fixture
-def world(alice: Person, bob: Person) -> Iterator[dict[str, str]]:
+def world(alice: Person, bob: Person) -> dict[str, str]:
     """Rooms of alice's in a space, one for each reason why somebody may hear of a room or not."""
     outer = alice.create_room(name="outer")
     rule = "m.room.join_rules"
