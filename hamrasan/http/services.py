@@ -49,7 +49,9 @@ from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.repository import MediaRepository
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
+from hamrasan.push.delivery import Delivery
 from hamrasan.push.pushers import Pushers
+from hamrasan.push.reactor import PushReactor
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
@@ -72,6 +74,7 @@ from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Settings
 from hamrasan.storage.health import JournalHealth
+from hamrasan.sync.badges import BadgeCounter
 from hamrasan.sync.composer import SyncComposer
 from hamrasan.sync.notifier import Notifier
 
@@ -177,6 +180,7 @@ class SyncServices:
 
     notifier: Notifier
     sync: SyncComposer
+    badges: BadgeCounter
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,8 @@ class PushServices:
     """What tells devices of news that do not ask."""
 
     pushers: Pushers
+    push_reactor: PushReactor
+    push_delivery: Delivery
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,15 @@ class Metrics:
         self.failed_tasks = Counter(
             "hamrasan_tasks_failed", "Background tasks that failed, by task.", ("task",), registry=registry
         )
+        self.pushes = Counter(
+            "hamrasan_pushes",
+            "Push notifications, by what came of them: sent, failed (and tried again), rejected, dropped.",
+            ("result",),
+            registry=registry,
+        )
+        self.waiting_pushers = Gauge(
+            "hamrasan_pushers_waiting", "Pushers that have something to be told.", registry=registry
+        )
         self._lag = _LoopLag()
         registry.register(self._lag)
         ProcessCollector(registry=registry)

@@ -36,6 +36,11 @@ class TaskSupervisor:
         self._on_failure = on_failure
         self._closing = False
 
+    @property
+    def closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing
+
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in the background. If it fails, that is logged; it is not started again.
 

@@ -34,6 +34,12 @@ def counting_failures(metrics: Metrics) -> Callable[[str], None]:
     return lambda task: metrics.failed_tasks.labels(task).inc()
 
 
+def counting_pushes(metrics: Metrics) -> Callable[[str], None]:
+    """Return what hears of each push notification, and what came of it."""
+    counter_of = cache(metrics.pushes.labels)
+    return lambda result: counter_of(result).inc()
+
+
 def watch(metrics: Metrics, edge: Edge, loaded_rooms: Callable[[], int]) -> None:
     """Let the metrics ask for what others know, whenever somebody looks at them."""
     metrics.connections.set_function(lambda: edge.connections)

@@ -172,6 +172,8 @@ def _begin_background_work(services: Services, identity: Identity, tasks: TaskSu
     identity.start(tasks)
     tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
+    tasks.keep_running("push reactor", services.push_reactor.run)
+    tasks.keep_running("push delivery", services.push_delivery.run)
     tasks.keep_running("presence", services.presence.keep_sweeping)
     tasks.keep_running("media", services.media.keep_sweeping)
     tasks.keep_running("to_device", services.to_device.keep_forgetting)

@@ -51,6 +51,7 @@ from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
 from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.erasure import Erasure
+from hamrasan.rooms.followers import EventFeed
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
@@ -70,6 +71,7 @@ from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
 from hamrasan.storage.ports.accounts import AccountRow
 from hamrasan.storage.sqlite.store import Store
+from hamrasan.sync.badges import BadgeCounter
 from hamrasan.sync.companions import CompanionFinder
 from hamrasan.sync.composer import SyncComposer
 from hamrasan.sync.device_lists import DeviceLists
@@ -100,7 +102,9 @@ def build_services(
     departures(lambda account: encryption.key_backups.forget(account.user_id))
     departures(lambda account: encryption.cross_signing.forget(account.user_id))
     departures(_forget_files(media.media))
-    push = build_push(store, ground)
+    syncing = _syncing(store, ground, encryption, personal, rooms)
+    feed = EventFeed(store.journal, store.events)
+    push = build_push(store, ground, feed, personal, rooms, syncing, tasks)
     departures(lambda account: push.pushers.forget(account.user_id))
     services = join(
         ground,
@@ -110,7 +114,7 @@ def build_services(
         media,
         personal,
         rooms,
-        _syncing(store, ground, encryption, personal, rooms),
+        syncing,
         push,
         _stories(store, identity, encryption, personal, rooms, tasks),
     )
@@ -245,6 +249,7 @@ def _syncing(
     )
     presence.on_change(lambda state: notifier.presence_changed(state.user_id, state.serial))
     account_data = AccountDataView(store.account_data)
+    counter = _unread_counter(store, ground, personal, rooms)
     sections = RoomSections(
         store.events,
         store.state,
@@ -253,15 +258,7 @@ def _syncing(
         rooms.renderer,
         rooms.history,
         typing,
-        UnreadCounter(
-            store.events,
-            store.state,
-            store.receipts,
-            personal.push_rules,
-            personal.ignored,
-            rooms.receipts,
-            ground.clock,
-        ),
+        counter,
         personal.ignored,
         SharedChunks(rooms.renderer, ground.clock),
         ground.clock,
@@ -284,7 +281,22 @@ def _syncing(
         ground.clock,
         ground.entropy.id(EPOCH_LETTERS),
     )
-    return SyncServices(notifier=notifier, sync=composer)
+    badges = BadgeCounter(notifier, rooms.registry, store.receipts, counter, ground.clock)
+    return SyncServices(notifier=notifier, sync=composer, badges=badges)
+
+
+def _unread_counter(
+    store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices
+) -> UnreadCounter:
+    return UnreadCounter(
+        store.events,
+        store.state,
+        store.receipts,
+        personal.push_rules,
+        personal.ignored,
+        rooms.receipts,
+        ground.clock,
+    )
 
 
 def _stories(

@@ -10,23 +10,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hamrasan.protocol.canonical_json import parse_json
-from hamrasan.protocol.push_rules.conditions import RuleContext
-from hamrasan.protocol.push_rules.evaluate import CompiledRuleset, evaluate
+from hamrasan.protocol.push_rules.evaluate import CompiledRuleset
 from hamrasan.protocol.relations import THREAD
 from hamrasan.rooms.room import Room
+from hamrasan.rooms.rule_evaluation import by_predefined_rules, evaluate_rules
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import (
-    INVITES,
-    MENTIONS_ROOM,
-    MENTIONS_SOMEONE,
-    NOTIFIES,
-    EventReader,
-    StateReader,
-    StoredEvent,
-)
+from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
 
 MAX_COUNTED = 10_000
@@ -252,9 +244,10 @@ class UnreadCounter:
             and not known.is_read(stored.position, thread)
         ):
             if known.rules is None:
-                notifies, highlights = _default(event, user_id)
+                notifies, highlights = by_predefined_rules(event, user_id)
             else:
-                notifies, highlights = _evaluate(room, event, user_id, known.rules, known.display_name)
+                actions = evaluate_rules(room, event, user_id, known.rules, known.display_name)
+                notifies, highlights = actions.notify, actions.highlight
             if notifies:
                 known.add(thread, highlights)
 
@@ -302,46 +295,3 @@ def _is_indirect(event: TimelineEvent, known: UnreadState, user_id: str) -> bool
     if stored.rel_type is None or stored.rel_type == THREAD or stored.relates_to is None:
         return False
     return stored.sender == user_id or known.rules is not None or stored.flags != 0
-
-
-def _evaluate(
-    room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset, display_name: str | None
-) -> tuple[bool, bool]:
-    """Return (notifies, highlights) under rules that the reader has changed."""
-    stored = event.stored
-    levels = room.power_levels
-    context = RuleContext(
-        user_id=user_id,
-        member_count=room.joined,
-        sender_power_level=levels.of(stored.sender),
-        display_name=display_name,
-        notification_levels={"room": levels.notification("room")},
-    )
-    fields = {
-        "type": stored.type,
-        "sender": stored.sender,
-        "room_id": room.id,
-        "event_id": stored.event_id,
-        "content": event.content,
-    }
-    if stored.state_key is not None:
-        fields["state_key"] = stored.state_key
-    actions = evaluate(rules, fields, context)
-    return actions.notify, actions.highlight
-
-
-def _default(event: TimelineEvent, user_id: str) -> tuple[bool, bool]:
-    """Return (notifies, highlights) under the predefined rules, from the flags that the event got when it was sent."""
-    flags = event.stored.flags
-    if not flags:
-        return False, False
-    if flags & INVITES and event.stored.state_key == user_id:
-        return True, False
-    if flags & MENTIONS_SOMEONE:
-        mentions = event.content.get("m.mentions")
-        mentioned = mentions.get("user_ids") if isinstance(mentions, dict) else None
-        if isinstance(mentioned, list) and user_id in mentioned:
-            return True, True
-    if flags & MENTIONS_ROOM:
-        return True, True
-    return bool(flags & NOTIFIES), False

@@ -140,6 +140,11 @@ class PowerLevels:
         return self._unreadable(f"level for the notification {key}") if level is None else level
 
     @property
+    def notifications(self) -> Mapping[str, int]:
+        """The levels that triggering notifications needs, by key, as far as the room says and they are levels."""
+        return {key: level for key, level in self._notifications.items() if level is not None}
+
+    @property
     def invite(self) -> int:
         """The level that inviting needs."""
         return self._named("invite")

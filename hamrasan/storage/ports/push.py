@@ -98,10 +98,9 @@ class NewWaitingPush(NamedTuple):
 
 
 class ForgetWaitingPushes(NamedTuple):
-    """All pushers of the user have passed a position."""
+    """What all active pushers of the user have passed is forgotten; all of it if there are none."""
 
     user_id: str
-    upto: Position
 
 
 class TrimWaitingPushes(NamedTuple):

@@ -35,7 +35,10 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
         "INSERT INTO waiting_pushes (user_id, position, room_id, tweaks, noted_ts) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (user_id, position) DO NOTHING"
     ),
-    port.ForgetWaitingPushes: "DELETE FROM waiting_pushes WHERE user_id = ? AND position <= ?",
+    port.ForgetWaitingPushes: (
+        "DELETE FROM waiting_pushes WHERE user_id = ?1 AND position <= coalesce("
+        "(SELECT min(sent_upto) FROM pushers WHERE user_id = ?1 AND activated = 1), 4611686018427387904)"
+    ),
     port.TrimWaitingPushes: (
         "DELETE FROM waiting_pushes WHERE user_id = ?1 AND position <= ("
         "SELECT position FROM waiting_pushes WHERE user_id = ?1 ORDER BY position DESC LIMIT 1 OFFSET ?2)"

@@ -93,8 +93,22 @@ def test_what_waits_is_there_once_in_order_until_it_is_forgotten(tmp_path: Path)
         assert await store.push.users_waited_for("", 9) == [ALICE, BOB]
         assert await store.push.users_waited_for(ALICE, 9) == [BOB]
         assert await store.push.users_waited_for("", 1) == [ALICE]
-        await put(store, ForgetWaitingPushes(ALICE, 2))
-        assert await positions(store) == [3]
+
+    on_store(tmp_path, scenario)
+
+
+def test_what_all_pushers_have_passed_is_forgotten(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        phone, tablet, inactive = pusher(), pusher(pushkey="tablet"), pusher(pushkey="new")
+        await put(store, phone, tablet, inactive._replace(activated=False))
+        await put(store, *(waiting(position) for position in range(1, 5)), waiting(1, BOB))
+        await put(store, NotePushed(3, 0, *phone.id), ForgetWaitingPushes(ALICE))
+        assert await positions(store) == [1, 2, 3, 4]
+        await put(store, NotePushed(2, 0, *tablet.id), ForgetWaitingPushes(ALICE))
+        assert await positions(store) == [3, 4]
+        await put(store, DeletePusher(*phone.id), DeletePusher(*tablet.id), ForgetWaitingPushes(ALICE))
+        assert await positions(store) == []
+        assert await positions(store, user_id=BOB) == [1]
 
     on_store(tmp_path, scenario)
 
