@@ -50,6 +50,7 @@ from hamrasan.media.repository import MediaRepository
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.push.delivery import Delivery
+from hamrasan.push.history import NotificationHistory
 from hamrasan.push.pushers import Pushers
 from hamrasan.push.reactor import PushReactor
 from hamrasan.rooms.access import RoomAccess
@@ -190,6 +191,7 @@ class PushServices:
     pushers: Pushers
     push_reactor: PushReactor
     push_delivery: Delivery
+    notification_history: NotificationHistory
 
 
 @dataclass(frozen=True)

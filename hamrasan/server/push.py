@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hamrasan.http.services import Ground, PersonalServices, PushServices, RoomServices, SyncServices
 from hamrasan.push.delivery import Delivery
+from hamrasan.push.history import NotificationHistory
 from hamrasan.push.notification import Notifications
 from hamrasan.push.pushers import HTTP, Pushers
 from hamrasan.push.reactor import PushReactor
@@ -53,4 +54,19 @@ def build_push(
         counting_pushes(ground.metrics),
     )
     ground.metrics.waiting_pushers.set_function(lambda: delivery.waiting)
-    return PushServices(pushers=pushers, push_reactor=reactor, push_delivery=delivery)
+    history = NotificationHistory(
+        journal,
+        rooms.registry,
+        store.rooms,
+        store.events,
+        store.state,
+        store.receipts,
+        rooms.renderer,
+        rooms.receipts,
+        personal.push_rules,
+        personal.ignored,
+        clock,
+    )
+    return PushServices(
+        pushers=pushers, push_reactor=reactor, push_delivery=delivery, notification_history=history
+    )

@@ -29,7 +29,6 @@ PEEKING = (
     "Looking into a room without joining it goes by its history and state; streams of such rooms come later."
 )
 POLICY_SERVER = "This server signs no events for the policies of others."
-PUSH = "The list of notifications comes later; unread counts are in `/sync`."
 SEARCH = "Searching messages and people comes later."
 SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
 
@@ -63,7 +62,6 @@ UNSERVED: tuple[Unserved, ...] = (
     Unserved("GET", f"{_CLIENT}/v3/initialSync", "initialSync", OLD_SYNC),
     Unserved("GET", f"{_CLIENT}/v3/events", "peekEvents", PEEKING),
     Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
-    Unserved("GET", f"{_CLIENT}/v3/notifications", "getNotifications", PUSH),
     Unserved("POST", f"{_CLIENT}/v3/search", "search", SEARCH),
     Unserved("POST", f"{_CLIENT}/v3/user_directory/search", "searchUserDirectory", SEARCH),
     Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect", "redirectToSSO", SINGLE_SIGN_ON),

@@ -244,6 +244,9 @@ class EventReader(Protocol):
     async def latest(self, room: int, upto: Position, count: int) -> Position:
         """Return after which position the room has `count` events up to `upto`; 0 if it has not so many."""
 
+    async def last_own(self, room: int, after: Position, upto: Position, sender: str) -> Position:
+        """Return the position of a user's last event that relates to none, with after < position <= upto; else 0."""
+
     async def notable(self, room: int, after: Position, upto: Position, reader: str) -> Notable:
         """Return what matters one by one to a reader's unread count, of the events with after < position <= upto."""
 

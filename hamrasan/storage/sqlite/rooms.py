@@ -252,9 +252,14 @@ class SqliteEvents:
         rows = await self._database.scan(_LATEST, (room, upto, count))
         return rows[0][0] if rows else 0
 
+    async def last_own(self, room: int, after: Position, upto: Position, sender: str) -> Position:
+        """Return the position of a user's last event that relates to none."""
+        ((own,),) = await self._database.scan(_LAST_OWN, (room, after, upto, sender))
+        return int(own)
+
     async def notable(self, room: int, after: Position, upto: Position, reader: str) -> Notable:
         """Return what matters one by one to a reader's unread count."""
-        ((own,),) = await self._database.scan(_LAST_OWN, (room, after, upto, reader))
+        own = await self.last_own(room, after, upto, reader)
         values = (room, after, upto, reader, port.NOTIFIES)
         return Notable(own, sorted(await self._database.scan(_NOTABLE, values, StoredEvent._make)))
 
