@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ class Puppet:
         await first.sync_until(lambda answer: answer.rooms.invite.get(self._room_id))
         await first.join(self._room_id)
         for number, device in enumerate(self._devices):
-            await device.sync_until(lambda _, n=number: self._is_ready(n) or None)
+            await device.sync_until(partial(self._is_ready, number))
 
-    def _is_ready(self, number: int) -> bool:
+    def _is_ready(self, number: int, _answer: nio.SyncResponse) -> bool | None:
         room = self._devices[number].client.rooms.get(self._room_id)
-        return room is not None and room.encrypted
+        return (room is not None and room.encrypted) or None
 
     async def say(self, question: dict[str, Any]) -> dict[str, str]:
         device = self._devices[question["device"]]
