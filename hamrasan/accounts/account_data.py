@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hamrasan.protocol.canonical_json import encode_json
@@ -54,7 +54,7 @@ class AccountData:
         self._journal = journal
         self._reader = reader
         self._listeners: dict[str, list[OnChange]] = {}
-        journal.observe(self._committed)
+        journal.listen(AccountDataChanged, self._committed)
 
     def on_change(self, type: str, listener: OnChange) -> None:
         """Call `listener` after each durable change of account data of this type."""
@@ -104,12 +104,9 @@ class AccountData:
         change = account_data_change(self._journal.next_position, user_id, room_id, type, content)
         return self._journal.submit(Batch([change[0]], positions=1, feed=[change[1]]))
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            for item in batch.feed:
-                if type(item) is AccountDataChanged:
-                    for listener in self._listeners.get(item.type, ()):
-                        listener(item)
+    def _committed(self, item: AccountDataChanged) -> None:
+        for listener in self._listeners.get(item.type, ()):
+            listener(item)
 
 
 def _check_room(room_id: str) -> None:

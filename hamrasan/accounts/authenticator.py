@@ -39,7 +39,9 @@ class Authenticator:
         self._known: dict[str, _Known] = {}
         self._tokens_of: dict[str, set[str]] = {}
         self._revision = 0
-        journal.observe(self._on_commit)
+        journal.listen(TokensRevoked, self._forget_user)
+        journal.listen(AccountChanged, self._forget_user)
+        journal.listen(AccountDeactivated, self._forget_user)
 
     def recall(self, token: str) -> Requester | None:
         """Return the requester of an access token that is in memory and good; None says nothing about any other."""
@@ -96,16 +98,10 @@ class Authenticator:
         if not tokens:
             del self._tokens_of[user_id]
 
-    def _on_commit(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, (TokensRevoked, AccountChanged, AccountDeactivated)):
-                    self._forget_user(item.user_id)
-
-    def _forget_user(self, user_id: str) -> None:
+    def _forget_user(self, item: TokensRevoked | AccountChanged | AccountDeactivated) -> None:
         """Drop what is remembered of a user; a read that is under way does not come into memory."""
         self._revision += 1
-        for token in self._tokens_of.pop(user_id, ()):
+        for token in self._tokens_of.pop(item.user_id, ()):
             del self._known[token]
 
 

@@ -7,15 +7,13 @@ next moment at which time alone changes something is noted in a heap, and `sweep
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Literal
 
 from hamrasan.protocol.errors import bad_json
 from hamrasan.runtime.clock import Clock
-from hamrasan.storage.ports.accounts import AccountDeactivated
-from hamrasan.storage.ports.journal import Batch
 
 State = Literal["online", "unavailable", "offline"]
 ONLINE: State = "online"
@@ -219,13 +217,6 @@ class Presence:
         while True:
             more = self.sweep() == SWEEP_LIMIT
             await asyncio.sleep(0 if more else SWEEP_INTERVAL_S)
-
-    def committed(self, batches: Sequence[Batch]) -> None:
-        """Forget the users whose accounts ended (an observer of the journal)."""
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, AccountDeactivated):
-                    self.forget(item.user_id)
 
     def _user(self, user_id: str) -> _User:
         user = self._users.get(user_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
@@ -10,7 +9,7 @@ import orjson
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.storage.ports.devices import DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, KeyCounts, KeyCountsChanged
-from hamrasan.storage.ports.journal import Batch, Journal
+from hamrasan.storage.ports.journal import Journal
 
 MAX_CACHED = 200_000
 """Devices whose counts are in memory (about 60 MB): those that have been asking for `/sync` lately."""
@@ -32,7 +31,8 @@ class KeyCountCache:
     def __init__(self, journal: Journal, reader: EncryptionReader) -> None:
         self._reader = reader
         self._known: BoundedCache[Device, _Known] = BoundedCache(MAX_CACHED)
-        journal.observe(self._committed)
+        journal.listen(KeyCountsChanged, self._changed)
+        journal.listen(DeviceDeleted, self._deleted)
 
     async def of(self, user_id: str, device_id: str) -> KeyCounts:
         """Return a device's counts, the caller's own to change."""
@@ -62,10 +62,8 @@ class KeyCountCache:
         self._known.put(device, known)
         return known
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, KeyCountsChanged):
-                    self._put((item.user_id, item.device_id), item.counts)
-                elif isinstance(item, DeviceDeleted):
-                    self._known.drop((item.user_id, item.device_id))
+    def _changed(self, item: KeyCountsChanged) -> None:
+        self._put((item.user_id, item.device_id), item.counts)
+
+    def _deleted(self, item: DeviceDeleted) -> None:
+        self._known.drop((item.user_id, item.device_id))

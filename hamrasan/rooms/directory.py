@@ -10,7 +10,7 @@ import asyncio
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -84,7 +84,8 @@ class Directory:
         self._unread: set[str] = set()
         """Rooms whose entries are not up to date."""
         self._reading = asyncio.Lock()
-        registry.journal.observe(self._committed)
+        registry.journal.listen(RoomEvents, self._committed)
+        registry.journal.listen(DirectoryChanged, self._listing_changed)
         registry.journal.on_failure(self._forget)
 
     async def is_listed(self, room_id: str) -> bool:
@@ -173,21 +174,17 @@ class Directory:
         contents: dict[str, dict[str, Any]] = {event.type: parse_json(event.content) for event in stored}
         return _entry(summarize(row, joined, lambda event_type: contents.get(event_type, {})))
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
+    def _committed(self, item: RoomEvents) -> None:
         entries = self._entries
-        if entries is None and not self._reading.locked():
-            return
-        for batch in batches:
-            for item in batch.feed:
-                if type(item) is RoomEvents:
-                    if (entries is None or item.room_id in entries) and _changes_state(item):
-                        self._changed(item.room_id)
-                elif type(item) is DirectoryChanged:
-                    self._listing_changed(item)
+        is_read = self._reading.locked() if entries is None else item.room_id in entries
+        if is_read and _changes_state(item):
+            self._changed(item.room_id)
 
     def _listing_changed(self, change: DirectoryChanged) -> None:
-        if self._entries is None or self._reading.locked():
+        if self._reading.locked():
             self._unread.add(change.room_id)
+        elif self._entries is None:
+            return
         elif change.published:
             self._changed(change.room_id)
         elif self._entries.pop(change.room_id, None) is not None:

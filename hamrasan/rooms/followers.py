@@ -71,16 +71,11 @@ class EventFeed:
         self._journal = journal
         self._events = events
         self._tails: set[_Tail] = set()
-        journal.observe(self._committed)
+        journal.listen(RoomEvents, self._committed)
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
-        if not self._tails:
-            return
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, RoomEvents):
-                    for tail in self._tails:
-                        tail.add(item)
+    def _committed(self, item: RoomEvents) -> None:
+        for tail in self._tails:
+            tail.add(item)
 
     async def follow(self, after: Position) -> AsyncGenerator[Step, None]:
         """Yield every event after a position, in order and for ever.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
 
 from hamrasan.protocol.errors import MatrixError, not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
@@ -44,7 +43,8 @@ class RoomRegistry:
         self._recent: OrderedDict[str, Room] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._last_number = 0
-        journal.observe(self._committed)
+        journal.listen(RoomEvents, self._committed)
+        journal.listen(EventRedacted, self._redacted)
         journal.on_failure(self._drop_undurable)
 
     @property
@@ -179,17 +179,15 @@ class RoomRegistry:
         if len(self._recent) > MAX_LOADED_ROOMS:
             self._recent.popitem(last=False)
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, RoomEvents):
-                    room = self._loaded.get(item.room_id)
-                    if room is not None:
-                        room.committed(item.events)
-                elif isinstance(item, EventRedacted):
-                    room = self._loaded.get(item.room_id)
-                    if room is not None:
-                        room.redacted(item.redacted)
+    def _committed(self, item: RoomEvents) -> None:
+        room = self._loaded.get(item.room_id)
+        if room is not None:
+            room.committed(item.events)
+
+    def _redacted(self, item: EventRedacted) -> None:
+        room = self._loaded.get(item.room_id)
+        if room is not None:
+            room.redacted(item.redacted)
 
     def _drop_undurable(self) -> None:
         """Forget every room whose decided view runs ahead of the disk; it is loaded again when needed."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.runtime.clock import Clock
-from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.rooms import RoomEvents
 
 MAX_TYPING_MS = 120_000
@@ -65,16 +64,10 @@ class Typing:
             del self._rooms[room_id]
         self._changed(room_id)
 
-    def committed(self, batches: Sequence[Batch]) -> None:
-        """End the typing of those who are no longer in the room (an observer of the journal)."""
-        if not self._rooms:
+    def committed(self, item: RoomEvents) -> None:
+        """End the typing of those who are no longer in the room (listens to the journal)."""
+        if item.room_id not in self._rooms:
             return
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, RoomEvents) and item.room_id in self._rooms:
-                    self._room_events(item)
-
-    def _room_events(self, item: RoomEvents) -> None:
         for stored in item.events:
             user_id = stored.state_key
             if stored.type != "m.room.member" or user_id is None:

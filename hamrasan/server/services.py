@@ -69,7 +69,8 @@ from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
-from hamrasan.storage.ports.accounts import AccountRow
+from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
+from hamrasan.storage.ports.rooms import RoomEvents
 from hamrasan.storage.sqlite.store import Store
 from hamrasan.sync.badges import BadgeCounter
 from hamrasan.sync.companions import CompanionFinder
@@ -178,7 +179,7 @@ def _personal(store: Store, clock: Clock) -> PersonalServices:
     journal, locks = store.journal, KeyedLocks()
     account_data = AccountData(journal, store.account_data)
     presence = Presence(clock)
-    journal.observe(presence.committed)
+    journal.listen(AccountDeactivated, lambda item: presence.forget(item.user_id))
     return PersonalServices(
         account_data=account_data,
         profiles=Profiles(journal, store.profiles, store.accounts, locks),
@@ -200,7 +201,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     access = RoomAccess(registry, store.rooms, history)
     discovery = Discovery(registry, store.rooms, store.state)
     typing = Typing(clock)
-    journal.observe(typing.committed)
+    journal.listen(RoomEvents, typing.committed)
     return RoomServices(
         registry=registry,
         access=access,

@@ -20,7 +20,7 @@ from hamrasan.runtime.slices import Slices, give_way
 from hamrasan.storage.ports.cross_signing import SignaturesChanged
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
-from hamrasan.storage.ports.journal import Batch, Journal, Position
+from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import (
     EventReader,
     MembershipRow,
@@ -207,7 +207,15 @@ class Notifier:
         self._draining = False
         self._lookups: set[asyncio.Task[None]] = set()
         self._device_lookups = 0
-        journal.observe(self._committed)
+        journal.listen(RoomEvents, self._room_events)
+        journal.listen(ReceiptChanged, self._receipt_changed)
+        journal.listen(AccountDataChanged, self._account_data_changed)
+        journal.listen(EventRedacted, self._event_redacted)
+        journal.listen(RoomForgotten, self._forgotten)
+        journal.listen(DeviceChanged, self._devices_changed)
+        journal.listen(SignaturesChanged, self._signatures_changed)
+        journal.listen(DeviceDeleted, self._device_deleted)
+        journal.listen(ToDeviceSent, self._message_sent)
         typing.on_change(self._typing_changed)
 
     @property
@@ -339,28 +347,6 @@ class Notifier:
                 self._unwatch(oldest, room_id)
 
     # What the journal says.
-
-    def _committed(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            for item in batch.feed:
-                if isinstance(item, RoomEvents):
-                    self._room_events(item)
-                elif isinstance(item, ReceiptChanged):
-                    self._receipt_changed(item)
-                elif isinstance(item, AccountDataChanged):
-                    self._account_data_changed(item)
-                elif isinstance(item, EventRedacted):
-                    self._event_redacted(item)
-                elif isinstance(item, RoomForgotten):
-                    self._forgotten(item)
-                elif isinstance(item, DeviceChanged):
-                    self._devices_changed(item)
-                elif isinstance(item, SignaturesChanged):
-                    self._signatures_changed(item)
-                elif isinstance(item, DeviceDeleted):
-                    self._device_deleted(item)
-                elif isinstance(item, ToDeviceSent):
-                    self._message_sent(item)
 
     def _room_events(self, item: RoomEvents) -> None:
         position = item.events[-1].position

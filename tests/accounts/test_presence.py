@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from hamrasan.accounts import presence as module
 from hamrasan.accounts.presence import OFFLINE, ONLINE, UNAVAILABLE, Presence, PresenceState
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.storage.ports.accounts import AccountCreated, AccountDeactivated
-from hamrasan.storage.ports.journal import Batch
 from tests.worlds import ManualClock
 
 ALICE, BOB = "@alice:example.org", "@bob:remote.example.org"
@@ -204,17 +202,10 @@ def test_what_another_server_told_expires() -> None:
 def test_a_user_who_is_forgotten_is_offline_and_without_status() -> None:
     world = World()
     world.presence.set(ALICE, PHONE, "online", "here")
+    world.presence.set(BOB, PHONE, "online", "here")
     world.presence.forget(ALICE)
     shown = world.presence.of(ALICE)
     assert (shown.state, shown.status_msg) == (OFFLINE, None)
-
-
-def test_a_user_whose_account_ended_is_forgotten() -> None:
-    world = World()
-    for user_id in (ALICE, BOB):
-        world.presence.set(user_id, PHONE, "online", "here")
-    world.presence.committed([Batch(feed=[AccountCreated(BOB), AccountDeactivated(ALICE, False)])])
-    assert (world.state(ALICE), world.presence.of(ALICE).status_msg) == (OFFLINE, None)
     assert world.state(BOB) == ONLINE
 
 

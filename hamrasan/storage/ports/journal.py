@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from hamrasan.protocol.errors import MatrixError
 
@@ -46,6 +46,8 @@ class CommitFailed(MatrixError):
         )
 
 
+Change = TypeVar("Change")
+"""A class of what feeds hold."""
 Observer = Callable[[Sequence[Batch]], None]
 """Called on the loop's thread with the batches of one commit, in order."""
 
@@ -68,8 +70,14 @@ class Journal(Protocol):
         when too much waits to become durable.
         """
 
+    def listen(self, kind: type[Change], listener: Callable[[Change], None]) -> None:
+        """Call `listener` with each `kind` of change once it is durable, before the one who waits goes on.
+
+        Changes come in the order of the feed, and to those who listen to one kind in the order in which they began.
+        """
+
     def observe(self, observer: Observer) -> None:
-        """Call `observer` after each commit, before the one who waits goes on."""
+        """Call `observer` with each commit as a whole, after all who listen to a kind of change."""
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Call `callback` when a commit failed: memory must not claim what the disk does not hold."""

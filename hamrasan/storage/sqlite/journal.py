@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from hamrasan.protocol.errors import limit_exceeded
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position, Probe, Write
+from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Observer, Position, Probe, Write
 from hamrasan.storage.sqlite.recent_events import Mover, RecentEvents, kind_of
 
 MAX_WAITING = 4_000
@@ -96,6 +96,7 @@ class SqliteJournal:
         self._waiting = 0
         self.durable: Position = connection.execute("SELECT durable FROM journal").fetchone()[0]
         self._next: Position = self.durable + 1
+        self._listeners: dict[type, list[Callable[[Any], None]]] = {}
         self._observers: list[Observer] = []
         self._failure_callbacks: list[Callable[[], None]] = []
         self._closed = False
@@ -106,6 +107,10 @@ class SqliteJournal:
     def next_position(self) -> Position:
         """The position that the next submitted batch begins with."""
         return self._next
+
+    def listen(self, kind: type[Change], listener: Callable[[Change], None]) -> None:
+        """Call `listener` with each `kind` of change once it is durable."""
+        self._listeners.setdefault(kind, []).append(listener)
 
     def observe(self, observer: Observer) -> None:
         """Call `observer` after each commit."""
@@ -236,6 +241,11 @@ class SqliteJournal:
         self._on_commit(seconds, batches)
         self.durable += sum(batch.positions for batch in batches)
         self._recent.committed(batches)
+        listeners = self._listeners
+        for batch in batches:
+            for change in batch.feed:
+                for listener in listeners.get(type(change), ()):
+                    listener(change)
         for observer in self._observers:
             observer(batches)
         for _, future in group:

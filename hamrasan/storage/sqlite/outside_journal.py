@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hamrasan.storage.ports.accounts import AnnounceOutsideChange
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Observer, Position
+from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Observer, Position
 from hamrasan.storage.sqlite.journal import Statements, execute
 
 
@@ -23,6 +23,7 @@ class OutsideJournal:
         """Take over `connection` for writing; `statements` maps classes of writes to SQL."""
         self._connection = connection
         self._statements = statements
+        self._listeners: dict[type, list[Callable[[Any], None]]] = {}
         self._observers: list[Observer] = []
         self._failure_callbacks: list[Callable[[], None]] = []
 
@@ -36,6 +37,10 @@ class OutsideJournal:
         """The last position that is durable."""
         position: Position = self._connection.execute("SELECT durable FROM journal").fetchone()[0]
         return position
+
+    def listen(self, kind: type[Change], listener: Callable[[Change], None]) -> None:
+        """Call `listener` with each `kind` of change of this process once it is durable."""
+        self._listeners.setdefault(kind, []).append(listener)
 
     def observe(self, observer: Observer) -> None:
         """Call `observer` after each commit of this process."""
@@ -60,6 +65,9 @@ class OutsideJournal:
                 callback()
             future.set_exception(CommitFailed(str(error)))
         else:
+            for change in batch.feed:
+                for listener in self._listeners.get(type(change), ()):
+                    listener(change)
             for observer in self._observers:
                 observer([batch])
             future.set_result(None)

@@ -111,6 +111,25 @@ def test_observers_hear_before_the_one_who_waits(run: Callable[[Scenario], None]
     run(scenario)
 
 
+def test_who_listens_hears_of_one_kind_of_change_in_order_before_observers_and_the_one_who_waits(
+    run: Callable[[Scenario], None],
+) -> None:
+    async def scenario(store: Store) -> None:
+        heard: list[object] = []
+        journal = store.journal
+        journal.listen(str, lambda change: heard.append(f"first {change}"))
+        journal.listen(int, heard.append)
+        journal.listen(str, lambda change: heard.append(f"second {change} at {journal.durable}"))
+        journal.observe(lambda _: heard.append("observer"))
+        batch = note(store, "a")
+        batch.feed += [7, b"nobody listens to this", "b"]
+        await journal.submit(batch)
+        heard.append("waiter")
+        assert heard == ["first a", "second a at 1", 7, "first b", "second b at 1", "observer", "waiter"]
+
+    run(scenario)
+
+
 def test_nothing_is_heard_before_it_is_durable(run: Callable[[Scenario], None]) -> None:
     async def scenario(store: Store) -> None:
         heard: list[object] = []
