@@ -24,6 +24,7 @@ POSITIONS = {
     "to_device_messages": "SELECT min(position), max(position) FROM to_device_messages",
     "device_list_changes": "SELECT min(position), max(position) FROM device_list_changes",
     "waiting_pushes": "SELECT min(position), max(position) FROM waiting_pushes",
+    "signature_news": "SELECT min(position), max(position) FROM signature_news",
     "cursors": "SELECT min(position), max(position) FROM cursors",
 }
 """Every table with positions of the journal (a test sees to it that none is missing)."""
