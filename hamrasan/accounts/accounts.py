@@ -23,6 +23,7 @@ from hamrasan.storage.ports.accounts import (
     SetSuspended,
 )
 from hamrasan.storage.ports.journal import Batch, Journal, Write
+from hamrasan.storage.ports.oauth import DeleteUserBrowserSessions
 
 Exclusive = Callable[[str], bool]
 """Tells whether a user id is reserved for an application service."""
@@ -140,10 +141,12 @@ class Accounts:
         return await self._passwords.hash(password)
 
     async def set_password(self, user_id: str, password: str, *also: Write) -> None:
-        """Give an active account another password; raises `M_NOT_FOUND`."""
+        """Give an active account another password and sign its browsers out; raises `M_NOT_FOUND`."""
         await self.access(user_id)
         password_hash = await self._passwords.hash(password)
-        await self._journal.submit(Batch([SetPassword(password_hash, user_id), *also]))
+        await self._journal.submit(
+            Batch([SetPassword(password_hash, user_id), DeleteUserBrowserSessions(user_id), *also])
+        )
 
     async def set_admin(self, user_id: str, is_admin: bool, *also: Write) -> None:
         """Make an active account an administrator, or no longer one; raises `M_NOT_FOUND`."""

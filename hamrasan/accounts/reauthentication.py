@@ -7,17 +7,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from hamrasan.accounts.accounts import Accounts
+from hamrasan.accounts.oauth.approvals import Approvals
 from hamrasan.accounts.user_identifier import parse_identifier, possible_user_ids
-from hamrasan.accounts.user_interactive import PASSWORD, Operation, Session, StageFailed, UserInteractive
+from hamrasan.accounts.user_interactive import (
+    OAUTH,
+    PASSWORD,
+    Operation,
+    Session,
+    StageFailed,
+    UserInteractive,
+)
 from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, missing_param
 
 
 class Reauthentication:
     """User-interactive authentication with the requester's own password."""
 
-    def __init__(self, accounts: Accounts, interactive: UserInteractive) -> None:
+    def __init__(self, accounts: Accounts, interactive: UserInteractive, approvals: Approvals) -> None:
         self._accounts = accounts
         self._interactive = interactive
+        self._approvals = approvals
 
     async def is_possible(self, user_id: str) -> bool:
         """Tell whether the user has a password at all."""
@@ -40,6 +49,25 @@ class Reauthentication:
 
         operation = Operation(f"{user_id} {action}", ((PASSWORD,),), {PASSWORD: stage})
         async with self._interactive.authorized(auth, operation):
+            yield
+
+    @asynccontextmanager
+    async def approved_in_browser(
+        self, user_id: str, action: str, auth: object, page: str
+    ) -> AsyncIterator[None]:
+        """Do something inside once the user has approved it on the page at the address `page` (`m.oauth`).
+
+        Raises `InteractionNeeded` (401) until then; an approval is good for once.
+        """
+        operation = Operation(
+            f"{user_id} {action}",
+            ((OAUTH,),),
+            {},
+            elsewhere={OAUTH: lambda: self._approvals.is_given(user_id)},
+            params={OAUTH: {"url": page}},
+        )
+        async with self._interactive.authorized(auth, operation):
+            self._approvals.use_up(user_id)
             yield
 
     async def _check(self, user_id: str, submitted: Mapping[str, Any], address: str) -> str:

@@ -19,6 +19,7 @@ from hamrasan.runtime.entropy import Entropy
 PASSWORD = "m.login.password"
 DUMMY = "m.login.dummy"
 REGISTRATION_TOKEN = "m.login.registration_token"
+OAUTH = "m.oauth"
 
 SESSION_LIFETIME_S = 15 * 60
 """Long enough to look for a password or an invitation."""
@@ -68,6 +69,10 @@ class Operation:
     stages: Mapping[str, Stage]
     keeps_outcome: bool = False
     """Whether repeating a completed session returns its outcome, rather than asking to authenticate again."""
+    elsewhere: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    """Stages that are done elsewhere, in a browser: each tells whether that has happened."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What clients have to know of the stages."""
 
 
 class InteractionNeeded(MatrixError):
@@ -78,7 +83,7 @@ class InteractionNeeded(MatrixError):
         self._failed = failure is not None
         self._members: dict[str, Any] = {
             "flows": [{"stages": list(flow)} for flow in operation.flows],
-            "params": {},
+            "params": operation.params,
             "session": session.id,
         }
         if session.completed or failure:
@@ -129,7 +134,9 @@ class UserInteractive:
         session = self._sessions.get(session_id)
         if session is None or session.ends_at <= self._clock.monotonic():
             raise not_found("This session is unknown or has ended; please begin again.")
-        if kind not in session.completed and kind not in _next_stages(session, session.operation):
+        if kind not in session.operation.stages or (
+            kind not in session.completed and kind not in _next_stages(session, session.operation)
+        ):
             raise not_found("This cannot be done now in this session.")
 
     async def submit(self, session_id: str, submitted: Mapping[str, Any]) -> None:
@@ -145,7 +152,12 @@ class UserInteractive:
                 session.completed[kind] = await session.operation.stages[kind](session, submitted)
 
     async def _attempt(self, session: Session, submitted: Mapping[str, Any], operation: Operation) -> None:
+        for stage in _next_stages(session, operation) & operation.elsewhere.keys():
+            if operation.elsewhere[stage]():
+                session.completed[stage] = None
         kind = submitted.get("type")
+        if kind in operation.elsewhere:
+            kind = None  # says nothing: what counts is whether it has been done there
         if kind is not None and kind not in session.completed and kind in _next_stages(session, operation):
             try:
                 session.completed[kind] = await operation.stages[kind](session, submitted)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hamrasan.accounts.accounts import Accounts, Exclusive, nobody_is_reserved
 from hamrasan.accounts.authenticator import Authenticator, OutsideChanges
 from hamrasan.accounts.login_tokens import LoginTokens
+from hamrasan.accounts.oauth.approvals import Approvals
 from hamrasan.accounts.openid import OpenIdTokens
 from hamrasan.accounts.passwords import COST, PasswordCost, Passwords
 from hamrasan.accounts.reauthentication import Reauthentication
@@ -75,6 +76,7 @@ class Identity:
     deactivate_account: DeactivateAccount
     moderate_accounts: ModerateAccounts
     outside_changes: OutsideChanges
+    approvals: Approvals
 
     def start(self, tasks: TaskSupervisor) -> None:
         """Begin to look for what the command line changes, and finish deactivations that a stop interrupted."""
@@ -104,8 +106,8 @@ def assemble_identity(
     tokens = Tokens(journal, store.tokens, clock, entropy)
     registration_tokens = RegistrationTokens(journal, store.tokens, clock, entropy)
     login_tokens = LoginTokens(journal, store.tokens, clock, entropy)
-    interactive = UserInteractive(clock, entropy)
-    reauthentication = Reauthentication(accounts, interactive)
+    interactive, approvals = UserInteractive(clock, entropy), Approvals(clock)
+    reauthentication = Reauthentication(accounts, interactive, approvals)
     devices = Devices(journal, store.devices, clock, entropy)
     open_session = OpenSession(journal, devices, tokens, hooks.is_key_id)
     end_sessions = EndSessions(journal, devices, reauthentication)
@@ -138,6 +140,7 @@ def assemble_identity(
         change_password=ChangePassword(accounts, end_sessions, reauthentication),
         deactivate_account=deactivate_account,
         moderate_accounts=ModerateAccounts(accounts),
+        approvals=approvals,
         outside_changes=OutsideChanges(
             store.accounts, [authenticator.forget_everything, deactivate_account.resume_soon]
         ),

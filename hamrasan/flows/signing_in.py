@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hamrasan.accounts.browser_sessions import BrowserSessions
+from hamrasan.accounts.oauth.approvals import Approvals
 from hamrasan.accounts.oauth.clients import Clients
 from hamrasan.accounts.oauth.codes import AuthorizationCodes
 from hamrasan.flows.identity import Identity
@@ -23,6 +24,7 @@ class SigningIn:
     oauth_clients: Clients
     oauth_codes: AuthorizationCodes
     oauth_tokens: OAuthTokens
+    approvals: Approvals
 
 
 def assemble_signing_in(
@@ -32,6 +34,7 @@ def assemble_signing_in(
     clients = Clients(journal, reader, clock)
     codes = AuthorizationCodes(journal, reader, clock, entropy)
     return SigningIn(
+        approvals=identity.approvals,
         browser_sessions=BrowserSessions(journal, reader, clock, entropy),
         oauth_clients=clients,
         oauth_codes=codes,

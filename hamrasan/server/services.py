@@ -32,7 +32,7 @@ from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.see_presence import SeePresence
-from hamrasan.flows.signing_in import assemble_signing_in
+from hamrasan.flows.signing_in import SigningIn, assemble_signing_in
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
     EncryptionServices,
@@ -107,17 +107,18 @@ def build_services(
     feed = EventFeed(store.journal, store.events)
     push = build_push(store, ground, feed, personal, rooms, syncing, tasks)
     departures(lambda account: push.pushers.forget(account.user_id))
+    signing_in = assemble_signing_in(store.journal, store.oauth, identity, ground.clock, ground.entropy)
     services = join(
         ground,
-        assemble_signing_in(store.journal, store.oauth, identity, ground.clock, ground.entropy),
         _identity(identity, ground),
+        signing_in,
         encryption,
         media,
         personal,
         rooms,
         syncing,
         push,
-        _stories(store, identity, encryption, personal, rooms, tasks),
+        _stories(store, identity, signing_in, encryption, personal, rooms, tasks),
     )
     return services, identity
 
@@ -303,6 +304,7 @@ def _unread_counter(
 def _stories(
     store: Store,
     identity: Identity,
+    signing_in: SigningIn,
     encryption: EncryptionServices,
     personal: PersonalServices,
     rooms: RoomServices,
@@ -323,5 +325,7 @@ def _stories(
             store.rooms,
         ),
         see_presence=SeePresence(personal.presence, store.rooms),
-        publish_signing_keys=PublishSigningKeys(encryption.cross_signing, identity.reauthentication),
+        publish_signing_keys=PublishSigningKeys(
+            encryption.cross_signing, identity.reauthentication, signing_in.oauth_tokens
+        ),
     )

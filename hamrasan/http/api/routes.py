@@ -71,7 +71,7 @@ from hamrasan.http.api.client import (
 )
 from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
-from hamrasan.http.api.pages import authorize, sign_in, sign_up
+from hamrasan.http.api.pages import account, authorize, devices, sign_in, sign_up
 from hamrasan.http.route import Route
 
 CLIENT_MODULES = (
@@ -142,7 +142,7 @@ CLIENT_MODULES = (
 )
 ADMIN_MODULES = (register,)
 OAUTH_MODULES = (oauth_endpoints,)
-PAGE_MODULES = (authorize, sign_in, sign_up)
+PAGE_MODULES = (account, authorize, devices, sign_in, sign_up)
 OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]

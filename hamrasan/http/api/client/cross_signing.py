@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from hamrasan.http.api.oauth.addresses import ACCOUNT
+from hamrasan.http.own_url import own_url
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, empty, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -34,7 +36,11 @@ async def upload_signing_keys(request: Request, services: Services) -> Response:
     }
     keys = {usage: key for usage, key in given.items() if key is not None}
     await services.publish_signing_keys.publish(
-        request.requester, keys, auth=body.auth, address=request.client_address
+        request.requester,
+        keys,
+        auth=body.auth,
+        address=request.client_address,
+        page=f"{own_url(request, services)}{ACCOUNT}?action=org.matrix.cross_signing_reset",
     )
     return empty()
 
