@@ -140,9 +140,9 @@ class Running:
         await self._stop.wait()
         await self.server.close(2.0)
 
-    def run(self, coroutine: Any) -> Any:
+    def run(self, coroutine: Any, within_s: float = 30) -> Any:
         """Run a coroutine on the server's loop and return its result."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(within_s)
 
     def reload(self) -> None:
         """Let the server read its settings and registrations anew, as SIGHUP does."""
