@@ -57,6 +57,7 @@ _SECRET_KEYS = frozenset(
         "shared_secret",
         "signing_key",
         "token",
+        "turn_shared_secret",
         "unsigned",
     ]
 )

@@ -43,6 +43,7 @@ ExpectedKey = Literal[
     "expected.secret",
     "expected.server_name",
     "expected.size",
+    "expected.turn_uris",
     "expected.url",
 ]
 Registration = Literal["closed", "token", "open"]
@@ -100,6 +101,9 @@ class Settings:
     max_upload_size: Size = _UPLOAD_SIZE
     media_quota: Size = _QUOTA
     reachable_networks: tuple[str, ...] = ()
+    turn_uris: tuple[str, ...] = ()
+    turn_shared_secret: str | None = field(default=None, repr=False)
+    livekit_service_url: str | None = None
 
     @property
     def base_url(self) -> str:
@@ -177,6 +181,7 @@ class Setting:
 _HOST = r"(?: \[ [0-9A-Fa-f:.]{2,45} \] | [0-9A-Za-z.-]{1,255} )"
 _ADDRESS = re.compile(rf"(?x) (?P<host> {_HOST} | \* ) : (?P<port> [0-9]{{1,5}} )")
 _SIZE = re.compile(r"(?P<number>[0-9]{1,12})(?P<unit>[KMGT]?)", re.ASCII | re.IGNORECASE)
+_TURN_URI = re.compile(rf"(?x) turns?: {_HOST} (?: : [0-9]{{1,5}} )? (?: \?transport=(?:udp|tcp) )?")
 _URL = re.compile(rf"(?x) https?:// {_HOST} (?: : [0-9]{{1,5}} )? (?: / [^\s?#]* )?")
 
 
@@ -235,6 +240,13 @@ def _parse_size(text: str) -> Size:
     return Size(int(found["number"]) << _SIZE_POWERS.get(found["unit"].upper(), 0))
 
 
+def _parse_turn_uris(text: str) -> tuple[str, ...]:
+    uris = tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+    if not all(map(_TURN_URI.fullmatch, uris)):
+        raise ValueError(text)
+    return uris
+
+
 def _parse_networks(text: str) -> tuple[str, ...]:
     return tuple(str(ip_network(part.strip())) for part in text.split(",")) if text.strip() else ()
 
@@ -258,6 +270,7 @@ _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", 
 _SECRET = Kind("secret", "expected.secret", _parse_secret)
 _SERVER_NAME_KIND = Kind("server name", "expected.server_name", _parse_server_name)
 _SIZE_KIND = Kind("size", "expected.size", _parse_size)
+_TURN_KIND = Kind("TURN URIs", "expected.turn_uris", _parse_turn_uris)
 _URL_KIND = Kind("URL", "expected.url", _parse_url)
 
 SETTINGS: tuple[Setting, ...] = (
@@ -276,6 +289,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_upload_size", _SIZE_KIND),
     Setting("media_quota", _SIZE_KIND),
     Setting("reachable_networks", _NETWORKS),
+    Setting("turn_uris", _TURN_KIND),
+    Setting("turn_shared_secret", _SECRET, secret=True),
+    Setting("livekit_service_url", _URL_KIND),
 )
 
 _DEFAULTS: Mapping[str, Any] = {item.name: item.default for item in fields(Settings)}

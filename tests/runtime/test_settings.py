@@ -106,6 +106,11 @@ def test_booleans_that_mean_no(text: str) -> None:
         ("trusted_proxies", "proxy.example.org"),
         ("trusted_proxies", "10.0.0.1/8"),
         ("trusted_proxies", "10.0.0.1,,10.0.0.2"),
+        ("turn_uris", "stun:turn.example.org"),
+        ("turn_uris", "turn:turn.example.org?transport=sctp"),
+        ("turn_uris", "turn:turn.example.org,"),
+        ("turn_shared_secret", "short"),
+        ("livekit_service_url", "wss://livekit.example.org"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_option_and_what_would_be_right(name: str, text: str) -> None:

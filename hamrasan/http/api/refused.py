@@ -38,5 +38,4 @@ REFUSED: tuple[Refused, ...] = (
     Refused("queryLocationByProtocol", "M_NOT_FOUND", NO_BRIDGES),
     Refused("queryUserByID", "M_NOT_FOUND", NO_BRIDGES),
     Refused("queryUserByProtocol", "M_NOT_FOUND", NO_BRIDGES),
-    Refused("getTurnServer", "M_FORBIDDEN", "This server offers no TURN server; calls connect directly."),
 )

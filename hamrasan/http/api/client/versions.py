@@ -13,6 +13,7 @@ VERSIONS = [f"v1.{minor}" for minor in range(1, 20)]
 UNSTABLE_FEATURES: dict[str, bool] = {
     "org.matrix.e2e_cross_signing": True,
     "org.matrix.msc3967": True,
+    "org.matrix.msc4143": True,
 }
 """What is served before the specification has it, by the name that clients look for."""
 
