@@ -1,7 +1,7 @@
 """Credentials for TURN servers (client-server API, "Voice over IP"), as coturn and others check them.
 
-They are made from a secret that the servers share, so that a TURN server needs no word from this one: the name says when
-they expire, and the password is the name's HMAC (draft-uberti-behave-turn-rest, "Usage").
+They are made from a secret that the servers share, so that a TURN server needs no word from this one: the name says
+when they expire, and the password is the name's HMAC (draft-uberti-behave-turn-rest, "Usage").
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hmac
 from dataclasses import dataclass
 
 LIFETIME_S = 86_400
-"""Credentials are good for a day: clients renew them before, and a call under way outlives them by that much at most."""
+"""Credentials are good for a day: clients renew them before it ends, and stolen ones are soon worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)

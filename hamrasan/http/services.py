@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from hamrasan.accounts.account_data import AccountData
+from hamrasan.accounts.account_data_view import AccountDataView
 from hamrasan.accounts.accounts import Accounts
 from hamrasan.accounts.authenticator import Authenticator
 from hamrasan.accounts.filters import Filters
@@ -69,6 +70,7 @@ from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
+from hamrasan.rooms.watched import WatchedRooms
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.metrics import Metrics
@@ -144,6 +146,7 @@ class PersonalServices:
     """What belongs to one user."""
 
     account_data: AccountData
+    account_data_view: AccountDataView
     profiles: Profiles
     tags: Tags
     filters: Filters
@@ -173,6 +176,7 @@ class RoomServices:
     receipts: Receipts
     reports: Reports
     typing: Typing
+    watched: WatchedRooms
 
 
 @dataclass(frozen=True)

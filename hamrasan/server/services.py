@@ -64,6 +64,7 @@ from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
+from hamrasan.rooms.watched import WatchedRooms
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
@@ -183,6 +184,7 @@ def _personal(store: Store, clock: Clock) -> PersonalServices:
     journal.listen(AccountDeactivated, lambda item: presence.forget(item.user_id))
     return PersonalServices(
         account_data=account_data,
+        account_data_view=AccountDataView(store.account_data),
         profiles=Profiles(journal, store.profiles, store.accounts, locks),
         tags=Tags(account_data, locks),
         filters=Filters(journal, store.filters),
@@ -203,6 +205,8 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
     discovery = Discovery(registry, store.rooms, store.state)
     typing = Typing(clock)
     journal.listen(RoomEvents, typing.committed)
+    watched = WatchedRooms()
+    journal.listen(RoomEvents, watched.committed)
     return RoomServices(
         registry=registry,
         access=access,
@@ -228,6 +232,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
         receipts=Receipts(journal, access, store.events, store.receipts, personal.account_data, clock),
         reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
         typing=typing,
+        watched=watched,
     )
 
 
@@ -250,7 +255,7 @@ def _syncing(
         ground.clock,
     )
     presence.on_change(lambda state: notifier.presence_changed(state.user_id, state.serial))
-    account_data = AccountDataView(store.account_data)
+    account_data = personal.account_data_view
     counter = _unread_counter(store, ground, personal, rooms)
     sections = RoomSections(
         store.events,

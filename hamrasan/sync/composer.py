@@ -174,6 +174,10 @@ class SyncComposer:
             return [], upto
         return await self._to_device.waiting(stream.user_id, device_id, request.handed_over, upto)
 
+    def presence(self, request: SyncRequest, stream: UserStream) -> list[bytes]:
+        """Return the presence events of an answer."""
+        return self._presence_news.events(request, stream, ())
+
     def take_receipt(self, request: SyncRequest, stream: UserStream) -> None:
         """Forget the messages that the device has received, by the token that it comes back with."""
         device_id = request.reader.device_id

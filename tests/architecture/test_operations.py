@@ -37,7 +37,7 @@ LANDING = "/"
 WITHOUT_STATE_KEY = frozenset({"getRoomStateWithKey", "setRoomStateWithKey"})
 """An empty state key may be left out with the slash before it, so these have one form more."""
 
-WITHOUT_ROUTE = frozenset({"inviteBy3PID"})
+WITHOUT_ROUTE = frozenset({"inviteBy3PID", "peekEvents"})
 """Served by the route of another operation, since both have one address."""
 
 _PARAMETER = re.compile(r"\{[^}]*\}")

@@ -24,10 +24,6 @@ class Unserved:
 
 APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
 MEDIA = "Thumbnails and previews of links come later; files are there."
-OLD_SYNC = "Deprecated by the specification in favour of `/sync`."
-PEEKING = (
-    "Looking into a room without joining it goes by its history and state; streams of such rooms come later."
-)
 POLICY_SERVER = "This server signs no events for the policies of others."
 SEARCH = "Searching messages and people comes later."
 SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
@@ -57,10 +53,6 @@ UNSERVED: tuple[Unserved, ...] = (
         MEDIA,
     ),
     Unserved("GET", f"{_OLD_MEDIA}/v3/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnail", MEDIA),
-    Unserved("GET", f"{_CLIENT}/v3/events", "getEvents", OLD_SYNC),
-    Unserved("GET", f"{_CLIENT}/v3/events/{{event_id}}", "getOneEvent", OLD_SYNC),
-    Unserved("GET", f"{_CLIENT}/v3/initialSync", "initialSync", OLD_SYNC),
-    Unserved("GET", f"{_CLIENT}/v3/events", "peekEvents", PEEKING),
     Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
     Unserved("POST", f"{_CLIENT}/v3/search", "search", SEARCH),
     Unserved("POST", f"{_CLIENT}/v3/user_directory/search", "searchUserDirectory", SEARCH),

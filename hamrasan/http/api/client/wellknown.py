@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hamrasan.http.api.client.voip import rtc_transports
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Route
@@ -14,7 +17,11 @@ async def get_client(_request: Request, services: Services) -> Response:
     public_url = services.settings.public_url
     if public_url is None:
         raise not_found("This server has no public address; its operator has not set one.")
-    return ok({"m.homeserver": {"base_url": public_url}})
+    found: dict[str, Any] = {"m.homeserver": {"base_url": public_url}}
+    transports = rtc_transports(services.settings)
+    if transports:
+        found["org.matrix.msc4143.rtc_foci"] = transports
+    return ok(found)
 
 
 ROUTES = [Route("GET", "/.well-known/matrix/client", get_client, "getWellknown", Auth.NONE)]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+from pathlib import Path
 from urllib.parse import quote
 
-from tests.running import Running, refused
+from tests.running import Running, answered, refused, running
+
+SECRET = "a secret of TURN servers"
+TRANSPORTS = "/_matrix/client/unstable/org.matrix.msc4143/rtc/transports"
 
 
 def test_there_are_no_protocols(server: Running) -> None:
@@ -25,6 +31,39 @@ def test_no_room_or_user_stands_for_another_network(server: Running) -> None:
 
 def test_there_is_no_turn_server(server: Running) -> None:
     refused(server.register().request("GET", "/voip/turnServer"), 403, "M_FORBIDDEN")
+
+
+def test_credentials_are_what_a_turn_server_computes(tmp_path: Path) -> None:
+    """As coturn checks them with `use-auth-secret`: HMAC-SHA1 of the name, which begins with the time of expiry."""
+    uris = ("turn:turn.example.org?transport=udp", "turns:turn.example.org:443?transport=tcp")
+    with running(tmp_path, turn_uris=uris, turn_shared_secret=SECRET) as server:
+        alice = server.register()
+        answer = alice.get("/voip/turnServer")
+        expiry, _, user_id = answer["username"].partition(":")
+        mac = hmac.digest(SECRET.encode(), answer["username"].encode(), "sha1")
+        assert (answer["password"], user_id) == (base64.b64encode(mac).decode(), alice.user_id)
+        assert answer["uris"] == list(uris)
+        assert 0 <= int(expiry) - answer["ttl"] - server.server.services.clock.now_ms() // 1000 + 60 <= 60
+        with server.anonymous() as http:
+            refused(http.get("/_matrix/client/v3/voip/turnServer"), 401, "M_MISSING_TOKEN")
+
+
+def test_uris_without_a_secret_are_no_turn_server(tmp_path: Path) -> None:
+    with running(tmp_path, turn_uris=("turn:turn.example.org",)) as server:
+        refused(server.register().request("GET", "/voip/turnServer"), 403, "M_FORBIDDEN")
+
+
+def test_calls_of_many_go_through_the_service_that_the_operator_names(
+    tmp_path: Path, server: Running
+) -> None:
+    url = "https://livekit.example.org/jwt"
+    focus = {"type": "livekit", "livekit_service_url": url}
+    with running(tmp_path, livekit_service_url=url, public_url="https://example.org") as calling:
+        assert calling.register().get(TRANSPORTS) == {"rtc_transports": [focus]}
+        with calling.anonymous() as http:
+            refused(http.get(TRANSPORTS), 401, "M_MISSING_TOKEN")
+            assert answered(http.get("/.well-known/matrix/client"))["org.matrix.msc4143.rtc_foci"] == [focus]
+    assert server.register().get(TRANSPORTS) == {"rtc_transports": []}
 
 
 def test_nobody_is_invited_through_an_identity_server(server: Running) -> None:

@@ -1,0 +1,301 @@
+"""The event stream of clients from before `/sync`, and that of rooms which one only looks into (client-server API,
+`GET /events`, `GET /initialSync`).
+
+Clients get the events of rooms; what `/sync` tells beside them has no place here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import orjson
+
+from hamrasan.accounts.tokens import unknown_token
+from hamrasan.http.api.client.room_initial_sync import room_snapshot
+from hamrasan.http.api.client.sync import MAX_TIMEOUT_MS
+from hamrasan.http.eager import Finished, start
+from hamrasan.http.errors import response_to
+from hamrasan.http.event_lists import reader_of
+from hamrasan.http.request import Request
+from hamrasan.http.response import Answer, Connection, Parked, Response, StreamResponse, json_bytes
+from hamrasan.http.route import Auth, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.protocol.errors import MatrixError, not_found
+from hamrasan.protocol.filters import DEFAULT_EVENT_LIMIT, parse_filter
+from hamrasan.rooms.access import ReadableRoom
+from hamrasan.rooms.rendering import Reader
+from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.rooms.tokens import page_token, parse_position
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.rooms import MembershipRow
+from hamrasan.storage.ports.user_data import GLOBAL
+from hamrasan.sync.notifier import UserStream
+from hamrasan.sync.request import SyncRequest
+
+MAX_CHUNK = 100
+"""Events of one answer; the next request goes on after them."""
+MAX_MESSAGES_OF_EACH = 50
+"""Messages of each room in `/initialSync`, which answers with all rooms at once."""
+
+Found = tuple[Position, ReadableRoom, TimelineEvent]
+
+
+async def get_events(request: Request, services: Services) -> Answer:
+    """Return the events after `from`, waiting for one up to `timeout`: of one's rooms, or of the one room `room_id`."""
+    query, requester = request.query, request.requester
+    timeout_ms = query.integer("timeout", 0, 0, MAX_TIMEOUT_MS)
+    room_id, start_at = query.one("room_id"), query.one("from")
+    now = services.sync.token().position
+    after = min(parse_position(start_at), now) if start_at else now
+    if room_id is not None:
+        await services.access.readable(room_id, requester.user_id)
+    stream = await services.notifier.stream(requester.user_id)
+    waiting = EventsAfter(request, services, stream, room_id, after)
+    body = await waiting.compose()
+    if body is not None or not timeout_ms:
+        return json_bytes(waiting.nothing() if body is None else body)
+    return ParkedEvents(waiting, timeout_ms / 1000)
+
+
+async def get_one_event(request: Request, services: Services) -> Response:
+    """Return an event of any room that the requester may see it in."""
+    event_id, user_id = request.path["event_id"], request.requester.user_id
+    stored = await services.registry.events.by_id(event_id)
+    if stored is None:
+        raise not_found("There is no such event, or you may not see it.")
+    (room,) = await services.registry.rooms.page(stored.room - 1, 1)
+    readable, event = await services.access.visible_event(room.room_id, event_id, user_id)
+    reader = await reader_of(request, services, readable.room)
+    return json_bytes(await services.renderer.render_one(readable.room, event, reader))
+
+
+async def initial_sync(request: Request, services: Services) -> Answer:
+    """Return all rooms of the requester with their state and latest messages."""
+    query, requester = request.query, request.requester
+    limit = min(query.integer("limit", DEFAULT_EVENT_LIMIT, 0), MAX_MESSAGES_OF_EACH)
+    shown = ("join", "invite", "leave", "ban") if query.boolean("archived", False) else ("join", "invite")
+    stream = await services.notifier.stream(requester.user_id)
+    end = services.sync.token().position
+    rows = [row for row in stream.memberships.values() if row.membership in shown]
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"end":"%b","presence":[%b],' % (
+            page_token(end).encode(),
+            _presence(request, services, stream),
+        )
+        yield b'"account_data":%b,"rooms":[' % await _account_data(services, requester.user_id, None)
+        first = True
+        for row in rows:
+            part = await _room(request, services, row, limit)
+            if part is not None:
+                yield part if first else b"," + part
+                first = False
+        yield b"]}"
+
+    return StreamResponse(200, body())
+
+
+async def _room(request: Request, services: Services, row: MembershipRow, limit: int) -> bytes | None:
+    user_id = request.requester.user_id
+    if row.membership == "invite":
+        room = await services.registry.get(row.room_id)
+        stored = await services.registry.events.by_ids([row.event_id])
+        reader = await reader_of(request, services, room)
+        written = await services.renderer.render(room, [TimelineEvent(event) for event in stored], reader)
+        invite = {"room_id": row.room_id, "membership": "invite", "invite": orjson.Fragment(written[0])}
+        return orjson.dumps(invite)
+    try:
+        readable = await services.access.readable(row.room_id, user_id)
+    except MatrixError:  # left meanwhile and forgotten, or never entered
+        return None
+    snapshot = await room_snapshot(request, services, readable, limit)
+    snapshot["membership"] = row.membership
+    snapshot["account_data"] = orjson.Fragment(await _account_data(services, user_id, row.room_id))
+    return orjson.dumps(snapshot)
+
+
+async def _account_data(services: Services, user_id: str, room_id: str | None) -> bytes:
+    """Return the account data of a room, or what belongs to none, as JSON array."""
+    if room_id is None:
+        rows = await services.account_data_view.all_of(user_id)
+        rows = [row for row in rows if row.room_id == GLOBAL]
+    else:
+        rows = await services.account_data_view.of_room(user_id, room_id)
+    return orjson.dumps([{"type": row.type, "content": orjson.Fragment(row.content)} for row in rows])
+
+
+def _presence(request: Request, services: Services, stream: UserStream) -> bytes:
+    reader = Reader(request.requester.user_id, request.requester.device_id)
+    wanted = SyncRequest(reader, None, parse_filter({}), full_state=False, state_after=False)
+    return b",".join(services.sync.presence(wanted, stream))
+
+
+class EventsAfter:
+    """What is asked of `/events`: the next events after a position, of all the requester's rooms or of one."""
+
+    def __init__(
+        self, request: Request, services: Services, stream: UserStream, room_id: str | None, after: Position
+    ) -> None:
+        self.services = services
+        self.stream = stream
+        self.room_id = room_id
+        self.device_id: str = request.requester.device_id
+        self._user_id: str = request.requester.user_id
+        self._start = self._after = after
+
+    async def compose(self) -> bytes | None:
+        """Return the answer; None if there is no event, and then what was looked at is not looked at again."""
+        upto = self.services.sync.token().position
+        found = sorted(await self._found(), key=lambda item: item[0])
+        found = [item for item in found if item[0] <= upto]
+        if not found:
+            self._after = upto
+            return None
+        if len(found) >= MAX_CHUNK:
+            found = found[:MAX_CHUNK]
+            upto = found[-1][0]
+        return self._body([await self._written(item) for item in found], upto)
+
+    def nothing(self) -> bytes:
+        """Return the answer that holds no event."""
+        return self._body([], self._after)
+
+    def _body(self, events: list[bytes], end: Position) -> bytes:
+        tokens = page_token(self._start).encode(), page_token(end).encode()
+        return b'{"start":"%b","end":"%b","chunk":[%b]}' % (*tokens, b",".join(events))
+
+    async def _written(self, item: Found) -> bytes:
+        _, readable, event = item
+        reader = Reader(self._user_id, self.device_id)
+        return await self.services.renderer.render_one(readable.room, event, reader)
+
+    async def _found(self) -> list[Found]:
+        """Return the next events of every room in which something happened, at most `MAX_CHUNK` of each."""
+        services, user_id = self.services, self._user_id
+        if self.room_id is not None:
+            return await self._of_room(await services.access.readable(self.room_id, user_id))
+        found: list[Found] = []
+        for row in list(self.stream.memberships.values()):
+            activity = self.stream.joined.get(row.room_id)
+            if activity is not None and activity.latest > self._after:
+                found += await self._of_room(await services.access.readable(row.room_id, user_id))
+            elif activity is None and row.position > self._after:
+                found += await self._of_other(row)
+        return found
+
+    async def _of_room(self, readable: ReadableRoom) -> list[Found]:
+        timeline = self.services.timeline
+        reader = await timeline.reader(readable.room, self._user_id, self.device_id)
+        page = await timeline.page(readable, reader, self._after, MAX_CHUNK, backwards=False)
+        return [(event.stored.position, readable, event) for event in page.events]
+
+    async def _of_other(self, row: MembershipRow) -> list[Found]:
+        """Return the events up to the leaving of a room; of an invite or a knock, that itself."""
+        if row.membership in ("leave", "ban"):
+            try:
+                return await self._of_room(await self.services.access.readable(row.room_id, self._user_id))
+            except MatrixError:  # never entered
+                pass
+        room = await self.services.registry.get(row.room_id)
+        readable = ReadableRoom(room, self._user_id, row.position, False)
+        stored = await self.services.registry.events.by_ids([row.event_id])
+        return [(event.position, readable, TimelineEvent(event)) for event in stored]
+
+
+class ParkedEvents(Parked):
+    """A client that waits for an event. The object itself is the waiter."""
+
+    __slots__ = ("_connection", "_seen", "_waiting")
+
+    def __init__(self, waiting: EventsAfter, timeout: float) -> None:
+        super().__init__(timeout)
+        self._waiting = waiting
+        self._connection: Connection | None = None
+        self._seen: Position = waiting.services.sync.token().position
+
+    @property
+    def device_id(self) -> str:
+        """The device that waits."""
+        return self._waiting.device_id
+
+    def start(self, connection: Connection) -> None:
+        """Wait for events; one may have come since the answer was composed."""
+        self._connection = connection
+        self.wake()
+
+    def _park(self) -> None:
+        waiting, services = self._waiting, self._waiting.services
+        if services.sync.token().position != self._seen:
+            self.wake()
+            return
+        services.notifier.park(waiting.stream, self)
+        if waiting.room_id is not None:
+            services.watched.watch(waiting.room_id, self.wake)
+
+    def _leave(self) -> None:
+        waiting, services = self._waiting, self._waiting.services
+        services.notifier.unpark(waiting.stream, self)
+        if waiting.room_id is not None:
+            services.watched.unwatch(waiting.room_id, self.wake)
+
+    def wake(self) -> None:
+        """Look for events; usually without waiting, else in a task."""
+        if self._connection is None:
+            return
+        self._leave()
+        self._seen = self._waiting.services.sync.token().position
+        try:
+            step = start(self._waiting.compose(), self._waiting.services.loop)
+            if isinstance(step, Finished):
+                self._answer(step.value)
+            else:
+                step.add_done_callback(self._composed)
+        except Exception as error:
+            self._fail(error)
+
+    def _composed(self, task: asyncio.Task[bytes | None]) -> None:
+        if task.cancelled() or self._connection is None:
+            return
+        try:
+            self._answer(task.result())
+        except Exception as error:
+            self._fail(error)
+
+    def _answer(self, body: bytes | None) -> None:
+        if self._connection is None:
+            return
+        if body is None:
+            self._park()
+        else:
+            connection, self._connection = self._connection, None
+            connection.respond(json_bytes(body))
+
+    def end(self) -> None:
+        """The device has been logged out meanwhile."""
+        self._leave()
+        self._fail(unknown_token("This device has been logged out."))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.respond(response_to(error, "getEvents"))
+
+    def cancelled(self) -> None:
+        """The client has gone."""
+        self._connection = None
+        self._leave()
+
+    def expired(self) -> Response:
+        """Nothing has happened in time."""
+        self.cancelled()
+        return json_bytes(self._waiting.nothing())
+
+
+_CLIENT = "/_matrix/client/v3"
+
+ROUTES = [
+    Route("GET", f"{_CLIENT}/events", get_events, "getEvents", Auth.GUEST, RateClass.READS),
+    Route("GET", f"{_CLIENT}/events/{{event_id}}", get_one_event, "getOneEvent", Auth.USER, RateClass.READS),
+    Route("GET", f"{_CLIENT}/initialSync", initial_sync, "initialSync", Auth.USER, RateClass.SEARCH),
+]
