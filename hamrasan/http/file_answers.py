@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from hamrasan.http.file_headers import FOR_EVER, SAFETY, disposition
@@ -15,10 +14,10 @@ Read = Callable[[int, int], Awaitable[AsyncIterator[bytes]]]
 
 
 async def answer_file(
-    request: Request, read: Read, size: int, hash: bytes, content_type: str, file_name: str | None
+    request: Request, read: Read, size: int, key: str, content_type: str, file_name: str | None
 ) -> Answer:
-    """Answer with a file, as far as the client does not have it. Raises what `read` raises."""
-    etag = f'"{urlsafe_b64encode(hash).rstrip(b"=").decode()}"'
+    """Answer with a file, as far as the client does not have it; `key` names its bytes. Raises what `read` raises."""
+    etag = f'"{key}"'
     headers: Headers = (disposition(content_type, file_name), *SAFETY, FOR_EVER, ("ETag", etag))
     if is_among(etag, request.header("if-none-match")):
         return Response(304, b"", headers=headers)

@@ -48,6 +48,7 @@ from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.signing_in import SigningIn
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.repository import MediaRepository
+from hamrasan.media.thumbnails import Thumbnails
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.push.delivery import Delivery
@@ -139,6 +140,7 @@ class MediaServices:
     """Files."""
 
     media: MediaRepository
+    thumbnails: Thumbnails
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 from hamrasan.media import limits
 from hamrasan.media.description import UNKNOWN_TYPE, check_address, check_file_name
 from hamrasan.media.spool import ArrivedFile, Spool
+from hamrasan.media.thumbnail_sizes import thumbnail_key
 from hamrasan.protocol.errors import (
     MatrixError,
     forbidden,
@@ -32,11 +34,13 @@ from hamrasan.storage.ports.blobs import BlobMissing, Blobs
 from hamrasan.storage.ports.journal import Batch, Journal, Write
 from hamrasan.storage.ports.media import (
     DeleteMedia,
+    DeleteThumbnails,
     DeleteUnfilledMedia,
     FillMedia,
     MediaReader,
     MediaRow,
     NewMedia,
+    PutThumbnail,
 )
 
 _log = get_logger(__name__)
@@ -214,11 +218,7 @@ class MediaRepository:
                 await self._journal.submit(Batch([write]))
                 return
             self._spool.mark(file.key)
-            try:
-                await self._blobs.put(file.key, file.path)
-            except OSError as error:
-                _log.error("a blob could not be stored", exc_info=error)
-                raise unavailable("The server could not store this file; please try again later.") from error
+            await self._put(file.key, file.path)
             await self._journal.submit(Batch([write]))
             self._spool.unmark(file.key)
 
@@ -250,17 +250,56 @@ class MediaRepository:
             return not_found("There is no such file.")
         return not_found(f"The file could not be fetched: this server does not reach {server_name}.")
 
-    async def read(self, media: MediaRow, start: int, length: int) -> AsyncIterator[bytes]:
-        """Return the bytes of a part of a file. Raises `M_NOT_FOUND` if they are lost, `M_UNKNOWN` (503)."""
-        assert media.hash is not None
+    async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """Return a part of a blob. Raises `M_NOT_FOUND` if it is lost, `M_UNKNOWN` (503) if it cannot be read."""
         try:
-            return await self._blobs.read(media.hash.hex(), start, length)
+            return await self._blobs.read(key, start, length)
         except BlobMissing as error:
-            _log.error("a blob is missing", key=str(error), media_id=media.media_id)
+            _log.error("a blob is missing", key=key)
             raise not_found("This file was lost on the server.") from error
         except OSError as error:
             _log.error("a blob could not be read", exc_info=error)
             raise unavailable("The file cannot be read now; please try again later.") from error
+
+    # For thumbnails.
+
+    @asynccontextmanager
+    async def on_disk(self, hash: bytes, size: int) -> AsyncIterator[Path]:
+        """Have the bytes of a file in a file of this machine. Raises as `read` does."""
+        path = self._blobs.path(hash.hex())
+        if path is not None:
+            yield path
+            return
+        file = await self._spool.receive(await self.read(hash.hex(), 0, size), size)
+        try:
+            yield file.path
+        finally:
+            self._spool.drop(file)
+
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """Have an empty file to write to."""
+        path = await self._spool.make_scratch()
+        try:
+            yield path
+        finally:
+            self._spool.drop_scratch(path)
+
+    async def keep_thumbnail(self, row: PutThumbnail, file: Path) -> None:
+        """Keep a thumbnail that is in `file`. Raises `M_NOT_FOUND` if what it shows was deleted meanwhile."""
+        async with self._locks(row.hash.hex()):
+            if not await self._reader.is_wanted(row.hash):
+                raise not_found("There is no such file.")
+            if row.size is not None:
+                await self._put(thumbnail_key(row.hash, row.variant), file)
+            await self._journal.submit(Batch([row]))
+
+    async def _put(self, key: str, file: Path) -> None:
+        try:
+            await self._blobs.put(key, file)
+        except OSError as error:
+            _log.error("a blob could not be stored", exc_info=error)
+            raise unavailable("The server could not store this file; please try again later.") from error
 
     # Deleting.
 
@@ -281,6 +320,9 @@ class MediaRepository:
         key = hash.hex()
         try:
             if not await self._reader.is_wanted(hash):
+                for thumbnail in await self._reader.thumbnails(hash):
+                    await self._blobs.delete(thumbnail_key(hash, thumbnail.variant))
+                await self._journal.submit(Batch([DeleteThumbnails(hash)]))
                 await self._blobs.delete(key)
         except OSError as error:
             _log.warning("a blob could not be deleted; the next start tries again", key=key, exc_info=error)

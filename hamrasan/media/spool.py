@@ -118,6 +118,16 @@ class Spool:
         os.fchmod(file, FILE_MODE)
         return file, name
 
+    async def make_scratch(self) -> Path:
+        """Make an empty file that somebody else writes to; whoever gets it moves it away, or calls `drop_scratch`."""
+        file, name = await self._run(self._make)
+        os.close(file)
+        return Path(name)
+
+    def drop_scratch(self, path: Path) -> None:
+        """Throw a file away, if it was not moved."""
+        self._unlink(path)
+
     def drop(self, file: ArrivedFile) -> None:
         """Throw a file away, if it was not moved."""
         self._unlink(file.path)

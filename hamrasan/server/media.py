@@ -5,6 +5,8 @@ from __future__ import annotations
 from hamrasan.http.services import Ground, MediaServices
 from hamrasan.media.repository import MediaRepository
 from hamrasan.media.spool import Spool
+from hamrasan.media.thumbnail_workers import ThumbnailWorkers
+from hamrasan.media.thumbnails import Thumbnails
 from hamrasan.storage.blobs.folder import BlobFolder
 from hamrasan.storage.sqlite.store import Store
 
@@ -17,16 +19,15 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
     """Put the media repository together; `recover` has to be called before it is used, and `close` at its end."""
     settings = ground.settings
     folder = settings.data_dir / FOLDER
-    return MediaServices(
-        media=MediaRepository(
-            store.journal,
-            store.media,
-            BlobFolder(folder),
-            Spool(folder / ARRIVING),
-            ground.clock,
-            ground.entropy,
-            settings.server_name,
-            int(settings.max_upload_size),
-            int(settings.media_quota) or None,
-        )
+    repository = MediaRepository(
+        store.journal,
+        store.media,
+        BlobFolder(folder),
+        Spool(folder / ARRIVING),
+        ground.clock,
+        ground.entropy,
+        settings.server_name,
+        int(settings.max_upload_size),
+        int(settings.media_quota) or None,
     )
+    return MediaServices(media=repository, thumbnails=Thumbnails(store.media, repository, ThumbnailWorkers()))

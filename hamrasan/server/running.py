@@ -107,6 +107,7 @@ class RunningServer:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
         self.identity.close()
+        await self.services.thumbnails.close()
         self.services.media.close()
         await self.services.outbound.close()
         await self.store.close()
@@ -148,6 +149,7 @@ async def start_server(
         services, identity = build_services(ground, store, tasks, password_cost)
         unwind.callback(identity.close)
         unwind.callback(services.media.close)
+        unwind.push_async_callback(services.thumbnails.close)
         await services.media.recover()
         await services.act_for_service.make_senders()
         limiter = RateLimiter(

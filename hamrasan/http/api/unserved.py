@@ -23,7 +23,7 @@ class Unserved:
 
 
 APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
-MEDIA = "Thumbnails and previews of links come later; files are there."
+MEDIA = "Previews of links come later; files and their thumbnails are there."
 POLICY_SERVER = "This server signs no events for the policies of others."
 SEARCH = "Searching messages and people comes later."
 SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
@@ -43,7 +43,6 @@ UNSERVED: tuple[Unserved, ...] = (
         APPLICATION_SERVICES,
     ),
     Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),
-    Unserved("GET", f"{_MEDIA}/thumbnail/{{server_name}}/{{media_id}}", "getContentThumbnailAuthed", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/preview_url", "getUrlPreview", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/download/{{server_name}}/{{media_id}}", "getContent", MEDIA),
     Unserved(

@@ -29,5 +29,8 @@ class Blobs(Protocol):
         The iterator has to be closed (`aclose`) if it is not read to its end.
         """
 
+    def path(self, key: str) -> Path | None:
+        """Return the file of a blob on this machine, whether there is one or not; None if blobs are elsewhere."""
+
     async def delete(self, key: str) -> None:
         """Delete a blob; one that is not there is no error. Raises `OSError`."""

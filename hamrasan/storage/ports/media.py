@@ -46,6 +46,23 @@ class DeleteUnfilledMedia(NamedTuple):
     now_ms: int
 
 
+class PutThumbnail(NamedTuple):
+    """A thumbnail was made."""
+
+    hash: bytes
+    """Of the file that it was made of."""
+    variant: str
+    content_type: str
+    size: int | None
+    """None if the file itself is as good."""
+
+
+class DeleteThumbnails(NamedTuple):
+    """The thumbnails of a file are gone."""
+
+    hash: bytes
+
+
 MediaRow = NewMedia
 """A file as it is stored."""
 
@@ -64,6 +81,12 @@ class MediaReader(Protocol):
 
     async def is_wanted(self, hash: bytes) -> bool:
         """Return whether any file has these bytes."""
+
+    async def thumbnail(self, hash: bytes, variant: str) -> PutThumbnail | None:
+        """Return a thumbnail."""
+
+    async def thumbnails(self, hash: bytes) -> list[PutThumbnail]:
+        """Return all thumbnails of a file."""
 
     async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
         """Return at most `limit` files and reserved ids of a user."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamrasan.storage.ports import media as port
-from hamrasan.storage.ports.media import MediaRow
+from hamrasan.storage.ports.media import MediaRow, PutThumbnail
 from hamrasan.storage.sqlite.database import Database
 
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
@@ -13,10 +13,17 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
         " WHERE server_name = ? AND media_id = ? AND hash IS NULL"
     ),
     port.DeleteMedia: "DELETE FROM media WHERE server_name = ? AND media_id = ?",
+    port.PutThumbnail: (
+        "INSERT INTO thumbnails VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (hash, variant) DO UPDATE SET content_type = excluded.content_type, size = excluded.size"
+    ),
+    port.DeleteThumbnails: "DELETE FROM thumbnails WHERE hash = ?",
     port.DeleteUnfilledMedia: "DELETE FROM media WHERE expires_ms IS NOT NULL AND expires_ms <= ?",
 }
 
 _ROW = "SELECT server_name, media_id, user_id, created_ms, expires_ms, hash, size, content_type, file_name FROM media"
+
+_THUMBNAIL = "SELECT hash, variant, content_type, size FROM thumbnails WHERE hash = ?"
 
 
 class SqliteMedia:
@@ -44,6 +51,15 @@ class SqliteMedia:
     async def is_wanted(self, hash: bytes) -> bool:
         """Return whether any file has these bytes."""
         return self._database.get("SELECT 1 FROM media WHERE hash = ? LIMIT 1", (hash,)) is not None
+
+    async def thumbnail(self, hash: bytes, variant: str) -> PutThumbnail | None:
+        """Return a thumbnail."""
+        row = self._database.get(_THUMBNAIL + " AND variant = ?", (hash, variant))
+        return None if row is None else PutThumbnail._make(row)
+
+    async def thumbnails(self, hash: bytes) -> list[PutThumbnail]:
+        """Return all thumbnails of a file."""
+        return [PutThumbnail._make(row) for row in self._database.rows(_THUMBNAIL, (hash,))]
 
     async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
         """Return at most `limit` files and reserved ids of a user."""

@@ -28,8 +28,34 @@ async def download(request: Request, services: Services) -> Answer:
     media = await services.media.access(path["server_name"], path["media_id"], wait_of(request))
     assert media.hash is not None
     file_name = path.get("file_name") or media.file_name
-    read = partial(services.media.read, media)
-    return await answer_file(request, read, media.size, media.hash, media.content_type, file_name)
+    key = media.hash.hex()
+    read = partial(services.media.read, key)
+    return await answer_file(request, read, media.size, key, media.content_type, file_name)
+
+
+async def thumbnail(request: Request, services: Services) -> Answer:
+    """Return a small picture of a file."""
+    query = request.query
+    width, height = _pixels(request, "width"), _pixels(request, "height")
+    crop = query.choice("method", ("crop", "scale"), "scale") == "crop"
+    animated = query.boolean("animated")
+    media = await services.media.access(
+        request.path["server_name"], request.path["media_id"], wait_of(request)
+    )
+    found = await services.thumbnails.access(media, width, height, crop, animated)
+    read = partial(services.media.read, found.key)
+    return await answer_file(
+        request, read, found.size, found.key, found.content_type, _thumbnail_name(found.content_type)
+    )
+
+
+def _pixels(request: Request, name: str) -> int:
+    request.query.required(name)
+    return request.query.integer(name, 1, minimum=1)
+
+
+def _thumbnail_name(content_type: str) -> str:
+    return "thumbnail." + content_type.removeprefix("image/")
 
 
 async def get_config(_request: Request, services: Services) -> Response:
@@ -48,6 +74,14 @@ ROUTES = [
         _DOWNLOAD + "/{file_name}",
         download,
         "getContentOverrideNameAuthed",
+        Auth.GUEST,
+        RateClass.MEDIA,
+    ),
+    Route(
+        "GET",
+        _MEDIA + "/thumbnail/{server_name}/{media_id}",
+        thumbnail,
+        "getContentThumbnailAuthed",
         Auth.GUEST,
         RateClass.MEDIA,
     ),
