@@ -5,6 +5,7 @@ The server checks the form of keys and whose they are, not their signatures: cli
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -75,8 +76,8 @@ class Keys:
             new = await self._new_one_time_keys(user_id, device_id, one_time)
             for key in new:
                 counts.one_time[key.algorithm] = counts.one_time.get(key.algorithm, 0) + 1
-            if new and sum(counts.one_time.values()) > MAX_ONE_TIME_KEYS:
-                raise invalid_param(f"A device may have at most {MAX_ONE_TIME_KEYS} one-time keys here.")
+            if new:
+                _check_number_of_one_time_keys(sum(counts.one_time.values()))
             replaced = await self._new_fallback_keys(user_id, device_id, fallback)
             batch = Batch([*new, *replaced])
             if batch.writes:
@@ -96,6 +97,30 @@ class Keys:
                 await self._journal.submit(batch)
             return counts.one_time
 
+    def of_new_device(
+        self, user_id: str, device_id: str, device_keys: Keyed, one_time: Keyed, fallback: Keyed
+    ) -> Batch:
+        """Return what gives a device, which has no keys yet, its first ones; others are to be told besides.
+
+        Raises what `upload` raises.
+        """
+        identity = checked_device_keys(device_keys, user_id, device_id)
+        _check_number_of_fallback_keys(fallback)
+        first = [checked_key(name, value) for name, value in one_time.items()]
+        last = {key[0]: key for key in (checked_key(name, value) for name, value in fallback.items())}
+        if len(last) < len(fallback):
+            raise invalid_param("There can be only one fallback key of an algorithm.")
+        _check_number_of_one_time_keys(len(first))
+        counts = Counter(algorithm for algorithm, _, _ in first)
+        return Batch(
+            [
+                PutDeviceKeys(user_id, device_id, identity),
+                *(NewOneTimeKey(user_id, device_id, *key) for key in first),
+                *(PutFallbackKey(user_id, device_id, *key) for key in last.values()),
+            ],
+            feed=[KeyCountsChanged(user_id, device_id, KeyCounts(dict(counts), sorted(last)))],
+        )
+
     async def _new_one_time_keys(self, user_id: str, device_id: str, keys: Keyed) -> list[NewOneTimeKey]:
         new: list[NewOneTimeKey] = []
         for name, value in keys.items():
@@ -108,8 +133,7 @@ class Keys:
         return new
 
     async def _new_fallback_keys(self, user_id: str, device_id: str, keys: Keyed) -> list[PutFallbackKey]:
-        if len(keys) > MAX_FALLBACK_KEYS:
-            raise invalid_param(f"A device may have at most {MAX_FALLBACK_KEYS} fallback keys.")
+        _check_number_of_fallback_keys(keys)
         new: list[PutFallbackKey] = []
         algorithms: set[str] = set()
         for name, value in keys.items():
@@ -170,6 +194,16 @@ class Keys:
     def is_local(self, user_id: str) -> bool:
         """Return whether the keys of a user would be here."""
         return is_of_server(user_id, self._server_name)
+
+
+def _check_number_of_one_time_keys(number: int) -> None:
+    if number > MAX_ONE_TIME_KEYS:
+        raise invalid_param(f"A device may have at most {MAX_ONE_TIME_KEYS} one-time keys here.")
+
+
+def _check_number_of_fallback_keys(keys: Keyed) -> None:
+    if len(keys) > MAX_FALLBACK_KEYS:
+        raise invalid_param(f"A device may have at most {MAX_FALLBACK_KEYS} fallback keys.")
 
 
 def _outdated(user_id: str, device_id: str, identity: bytes, known: bytes | None) -> list[Write]:

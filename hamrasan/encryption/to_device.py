@@ -87,11 +87,13 @@ class ToDevice:
             await self._journal.submit(batch)
 
     async def waiting(
-        self, user_id: str, device_id: str, after: Position, upto: Position
+        self, user_id: str, device_id: str, after: Position, upto: Position, limit: int = MAX_DELIVERED
     ) -> tuple[list[bytes], Position]:
-        """Return the next messages for a device, as JSON, and the position up to which these are all."""
-        rows = await self._reader.waiting(user_id, device_id, after, upto, MAX_DELIVERED + 1)
-        if len(rows) <= MAX_DELIVERED:
+        """Return about `limit` messages for a device, as JSON, and the position up to which these are all."""
+        # One request sends at most two messages to a device: by its id, and to all devices of its user.
+        limit = max(limit, 2)
+        rows = await self._reader.waiting(user_id, device_id, after, upto, limit + 1)
+        if len(rows) <= limit:
             return [row.message for row in rows], upto
         rest = rows.pop().position
         whole: list[ToDeviceRow] = [row for row in rows if row.position < rest]

@@ -9,7 +9,7 @@ from hamrasan.accounts.requester import Requester
 from hamrasan.accounts.tokens import end_device_tokens
 from hamrasan.devices.devices import Devices, deletion
 from hamrasan.protocol.errors import invalid_param
-from hamrasan.storage.ports.journal import Journal
+from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.tokens import TokensRevoked
 
 MAX_DEVICES = 1_000
@@ -68,8 +68,12 @@ class EndSessions:
         ]
         if not existing:
             return
-        batch = deletion(user_id, existing, self._journal.next_position)
-        for device_id in existing:
+        await self._journal.submit(self.ending(user_id, existing))
+
+    def ending(self, user_id: str, device_ids: Sequence[str]) -> Batch:
+        """Return the batch that takes devices away with all their tokens, at the journal's next position."""
+        batch = deletion(user_id, device_ids, self._journal.next_position)
+        for device_id in device_ids:
             batch.writes += end_device_tokens(user_id, device_id)
             batch.feed.append(TokensRevoked(user_id, device_id))
-        await self._journal.submit(batch)
+        return batch

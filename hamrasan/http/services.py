@@ -36,6 +36,7 @@ from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.deactivate_account import DeactivateAccount
+from hamrasan.flows.dehydrate_device import DehydrateDevice
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.login import Login
@@ -210,6 +211,7 @@ class StoryServices:
     upgrade_room: UpgradeRoom
     see_presence: SeePresence
     publish_signing_keys: PublishSigningKeys
+    dehydrate_device: DehydrateDevice
 
 
 Group = (

@@ -27,6 +27,7 @@ from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.deactivate_account import Departure
+from hamrasan.flows.dehydrate_device import DehydrateDevice
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
@@ -332,5 +333,14 @@ def _stories(
         see_presence=SeePresence(personal.presence, store.rooms),
         publish_signing_keys=PublishSigningKeys(
             encryption.cross_signing, identity.reauthentication, signing_in.oauth_tokens
+        ),
+        dehydrate_device=DehydrateDevice(
+            store.journal,
+            store.dehydrated_devices,
+            identity.devices,
+            identity.end_sessions,
+            encryption.keys,
+            encryption.cross_signing,
+            encryption.to_device,
         ),
     )

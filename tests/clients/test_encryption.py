@@ -35,3 +35,12 @@ def test_a_new_device_reads_the_history_with_keys_from_the_backup(client_server:
 def test_new_signing_keys_are_confirmed_and_noticed(client_server: ServerProcess) -> None:
     report = run_scenario("reset_keys", url=client_server.url, names=["new-a", "new-b"])
     assert (report["refused"], report["changed"]) == (1, True)
+
+
+def test_a_dehydrated_device_takes_in_keys_while_there_is_no_other(client_server: ServerProcess) -> None:
+    texts = CONVERSATION[:3]
+    report = run_scenario("dehydration", url=client_server.url, names=["dry-a", "dry-b"], texts=texts)
+    assert report["supported"]
+    assert report["keys"] >= 1
+    assert report["history"] == list(texts)
+    assert report["dehydrated"] == 1

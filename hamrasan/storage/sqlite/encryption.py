@@ -59,6 +59,7 @@ DELETE_WITH_DEVICE = (
     "DELETE FROM fallback_keys WHERE user_id = ? AND device_id = ?",
     "DELETE FROM to_device_messages WHERE user_id = ? AND device_id = ?",
     "DELETE FROM to_device_transactions WHERE user_id = ? AND device_id = ?",
+    "DELETE FROM dehydrated_devices WHERE user_id = ? AND device_id = ?",
     "DELETE FROM key_signatures WHERE user_id = ? AND key_id = ?",
     "DELETE FROM key_signatures WHERE signer = ? AND signer_key_id = 'ed25519:' || ?",
 )

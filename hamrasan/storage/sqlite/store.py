@@ -12,6 +12,7 @@ from hamrasan.storage.sqlite import (
     accounts,
     cross_signing,
     cursors,
+    dehydrated_devices,
     devices,
     encryption,
     journal,
@@ -28,6 +29,7 @@ from hamrasan.storage.sqlite.accounts import SqliteAccounts
 from hamrasan.storage.sqlite.cross_signing import SqliteCrossSigning
 from hamrasan.storage.sqlite.cursors import SqliteCursors
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
+from hamrasan.storage.sqlite.dehydrated_devices import SqliteDehydratedDevices
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
@@ -48,6 +50,7 @@ STATEMENTS: Statements = {
     **accounts.STATEMENTS,
     **cursors.STATEMENTS,
     **cross_signing.STATEMENTS,
+    **dehydrated_devices.STATEMENTS,
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
     **journal.STATEMENTS,
@@ -106,6 +109,7 @@ class Store:
     devices: SqliteDevices
     encryption: SqliteEncryption
     cross_signing: SqliteCrossSigning
+    dehydrated_devices: SqliteDehydratedDevices
     key_backups: SqliteKeyBackups
     media: SqliteMedia
     account_data: SqliteAccountData
@@ -200,6 +204,7 @@ def _assemble(
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
         cross_signing=SqliteCrossSigning(database),
+        dehydrated_devices=SqliteDehydratedDevices(database),
         key_backups=SqliteKeyBackups(database),
         media=SqliteMedia(database),
         account_data=SqliteAccountData(database),

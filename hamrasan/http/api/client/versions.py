@@ -12,6 +12,7 @@ VERSIONS = [f"v1.{minor}" for minor in range(1, 20)]
 
 UNSTABLE_FEATURES: dict[str, bool] = {
     "org.matrix.e2e_cross_signing": True,
+    "org.matrix.msc3814": True,
     "org.matrix.msc3967": True,
     "org.matrix.msc4143": True,
 }
