@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from hamrasan.accounts.passwords import Passwords
 from hamrasan.accounts.throttle import LoginThrottle
@@ -27,6 +27,13 @@ from hamrasan.storage.ports.oauth import DeleteUserBrowserSessions
 
 Exclusive = Callable[[str], bool]
 """Tells whether a user id is reserved for an application service."""
+Make = Callable[[str], Awaitable[bool]]
+"""Asks application services for a user (or an alias) that nobody knows; returns whether it exists now."""
+
+
+async def nothing_is_made(_identifier: str) -> bool:
+    """There are no application services."""
+    return False
 
 
 def nobody_is_reserved(_user_id: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from hamrasan.accounts.accounts import Make, nothing_is_made
 from hamrasan.protocol.canonical_json import encode_json, parse_json
 from hamrasan.protocol.errors import MatrixError, bad_json, invalid_param, not_found
 from hamrasan.runtime.keyed_locks import KeyedLocks
@@ -54,12 +55,18 @@ class Profiles:
     """Reads and changes the profiles of this server's users."""
 
     def __init__(
-        self, journal: Journal, reader: ProfileReader, accounts: AccountReader, locks: KeyedLocks
+        self,
+        journal: Journal,
+        reader: ProfileReader,
+        accounts: AccountReader,
+        locks: KeyedLocks,
+        make_user: Make = nothing_is_made,
     ) -> None:
         self._journal = journal
         self._reader = reader
         self._accounts = accounts
         self._locks = locks
+        self._make_user = make_user
 
     async def get(self, user_id: str) -> bytes:
         """Return the whole profile as JSON object; raises `M_NOT_FOUND` if there is no such user."""
@@ -119,6 +126,8 @@ class Profiles:
 
     async def _check_exists(self, user_id: str) -> None:
         account = await self._accounts.account(user_id)
+        if account is None and await self._make_user(user_id):
+            account = await self._accounts.account(user_id)
         if account is None or account.deactivated:
             raise not_found(f"There is no user {user_id} on this server.")
 

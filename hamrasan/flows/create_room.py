@@ -17,7 +17,7 @@ from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.new_rooms import NewRooms, creatable_version
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
-from hamrasan.storage.ports.rooms import DirectoryChanged, PublishRoom, PutAlias
+from hamrasan.storage.ports.rooms import AliasesChanged, DirectoryChanged, PublishRoom, PutAlias
 
 MAX_INVITES = 100
 """Users invited with the creation; each is an event of the one decision, during which nobody else is served."""
@@ -231,6 +231,7 @@ def _list_room(plan: _Plan, room: Room, decision: Decision) -> None:
     """Add the alias and the directory's entry to the decision."""
     if plan.alias is not None:
         decision.batch.writes.append(PutAlias(plan.alias, room.number, plan.creator))
+        decision.batch.feed.append(AliasesChanged(room.id))
     if plan.wish.visibility == "public":
         decision.batch.writes.append(PublishRoom(room.number))
         decision.batch.feed.append(DirectoryChanged(room.number, room.id, True))

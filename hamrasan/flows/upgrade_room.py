@@ -21,6 +21,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.upgraded_levels import POWER_LEVELS, silenced_levels, upgraded_levels
 from hamrasan.storage.ports.rooms import (
+    AliasesChanged,
     DirectoryChanged,
     MoveAliases,
     PublishRoom,
@@ -104,6 +105,7 @@ class UpgradeRoom:
         # From here on nothing waits until the batch is handed over.
         new, decision = self._decide(old, plan)
         decision.batch.writes.append(MoveAliases(new.number, old.number))
+        decision.batch.feed += [AliasesChanged(old.id), AliasesChanged(new.id)]
         if plan.is_listed:
             decision.batch.writes += [UnpublishRoom(old.number), PublishRoom(new.number)]
             decision.batch.feed += [

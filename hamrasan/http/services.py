@@ -23,6 +23,9 @@ from hamrasan.accounts.registration_tokens import RegistrationTokens
 from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
 from hamrasan.accounts.user_interactive import UserInteractive
+from hamrasan.appservices.dispatcher import Dispatcher
+from hamrasan.appservices.ping import Ping
+from hamrasan.appservices.third_party import ThirdPartyNetworks
 from hamrasan.devices.devices import Devices
 from hamrasan.encryption.cross_signing import CrossSigning
 from hamrasan.encryption.key_backups import KeyBackups
@@ -202,6 +205,15 @@ class PushServices:
 
 
 @dataclass(frozen=True)
+class ApplicationServiceServices:
+    """What tells and asks bridges and bots."""
+
+    service_dispatcher: Dispatcher
+    service_ping: Ping
+    third_party_networks: ThirdPartyNetworks
+
+
+@dataclass(frozen=True)
 class StoryServices:
     """Stories that cross the other groups."""
 
@@ -224,6 +236,7 @@ Group = (
     | RoomServices
     | SyncServices
     | PushServices
+    | ApplicationServiceServices
     | StoryServices
 )
 
@@ -239,6 +252,7 @@ class Services(
     RoomServices,
     SyncServices,
     PushServices,
+    ApplicationServiceServices,
     StoryServices,
 ):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""

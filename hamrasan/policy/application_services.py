@@ -77,9 +77,12 @@ class ApplicationService:
     rate_limited: bool = False
     """Whether its users' requests count for rate limits; the sender's never do."""
     receive_ephemeral: bool = False
-    """Whether it is told of typing, receipts, presence and messages to its users' devices."""
+    """Whether it is told of typing, receipts and presence."""
+    names_ephemeral_so_too: str | None = None
+    """The name under which it expects these beside `ephemeral`: older libraries know no other."""
     encrypts: bool = False
-    """Whether it is told what encryption needs: device lists and counts of keys (MSC3202)."""
+    """Whether it is told what its users' devices need for encryption: messages to them, device lists and counts of keys
+    (MSC3202, MSC4203)."""
 
     def has_user(self, user_id: str) -> bool:
         """Return whether the service may speak as this user, and hears of what concerns them."""

@@ -160,6 +160,7 @@ class _Reader:
             protocols=self._protocols(),
             rate_limited=self._boolean("rate_limited"),
             receive_ephemeral=self._one_of(_EPHEMERAL),
+            names_ephemeral_so_too="de.sorunome.msc2409.ephemeral" if self._boolean(_EPHEMERAL[1]) else None,
             encrypts=self._one_of(_ENCRYPTION),
         )
         return service if len(self._problems) == self._known_problems else None

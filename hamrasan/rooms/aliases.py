@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from hamrasan.accounts.accounts import Make
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, not_found
 from hamrasan.protocol.identifiers import parse_room_alias, parse_room_id
@@ -15,7 +16,7 @@ from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.storage.ports.journal import Batch
-from hamrasan.storage.ports.rooms import DeleteAlias, PutAlias, RoomReader, RoomRow
+from hamrasan.storage.ports.rooms import AliasesChanged, DeleteAlias, PutAlias, RoomReader, RoomRow
 
 CANONICAL_ALIAS = "m.room.canonical_alias"
 MAX_NEW_ALIASES = 100
@@ -40,12 +41,14 @@ class Aliases:
         access: RoomAccess,
         rooms: RoomReader,
         application_services: ApplicationServices,
+        make_alias: Make,
         server_name: str,
     ) -> None:
         self._registry = registry
         self._access = access
         self._rooms = rooms
         self._application_services = application_services
+        self._make_alias = make_alias
         self._server_name = server_name
         self._claimed: set[str] = set()
 
@@ -80,7 +83,13 @@ class Aliases:
             self._claimed.discard(alias)
 
     async def find(self, alias: str) -> RoomRow:
-        """Return the room of an alias; raises `M_INVALID_PARAM` for what is none, `M_NOT_FOUND`."""
+        """Return the room of an alias, which an application service may make when it is asked for.
+
+        Raises `M_INVALID_PARAM` for what is none, `M_NOT_FOUND`, and 408 if a service that may know does not answer.
+        """
+        parse_room_alias(alias)
+        if await self._rooms.alias(alias) is None:
+            await self._make_alias(alias)
         return (await self._get(alias))[0]
 
     async def room_id_of(self, room_id_or_alias: str) -> str:
@@ -116,11 +125,15 @@ class Aliases:
         async with self.claim(alias):
             if len(await self._rooms.aliases(room.number)) >= MAX_ALIASES_OF_ROOM:
                 raise forbidden(f"A room may have at most {MAX_ALIASES_OF_ROOM} aliases.")
-            await self._registry.journal.submit(Batch([PutAlias(alias, room.number, user_id)]))
+            await self._registry.journal.submit(
+                Batch([PutAlias(alias, room.number, user_id)], feed=[AliasesChanged(room.id)])
+            )
 
     async def delete(self, alias: str, user_id: str, *, is_admin: bool, service: str | None = None) -> None:
-        """Delete an alias, as its creator, a server administrator, who may set the room's canonical alias, or the
-        application service in whose namespace it is.
+        """Delete an alias.
+
+        That may its creator, a server administrator, who may set the room's canonical alias, and the application
+        service in whose namespace it is.
 
         The alias also goes from the room's `m.room.canonical_alias`, if the user may change that. Raises
         `M_INVALID_PARAM`, `M_NOT_FOUND`, `M_EXCLUSIVE`, `M_FORBIDDEN`.
@@ -138,11 +151,12 @@ class Aliases:
         without = _without(room.content(CANONICAL_ALIAS), alias)
         event = None if without is None else NewEvent(CANONICAL_ALIAS, user_id, without, "")
         if event is None or not self._registry.allows(room, event):
-            await self._registry.journal.submit(Batch([DeleteAlias(alias)]))
+            await self._registry.journal.submit(Batch([DeleteAlias(alias)], feed=[AliasesChanged(room.id)]))
             return
         decision = self._registry.begin(room)
         decision.add(event)
         decision.batch.writes.append(DeleteAlias(alias))
+        decision.batch.feed.append(AliasesChanged(room.id))
         await self._registry.commit(room, decision)
 
     async def check_canonical(self, room: Room, content: Mapping[str, Any]) -> None:

@@ -48,12 +48,12 @@ class _Tail:
         """Whether there are events that are not in here; none are added then."""
         self.news = asyncio.Event()
 
-    def add(self, item: RoomEvents) -> None:
+    def add(self, events: Sequence[FollowedEvent]) -> None:
         """Take in what was committed."""
         self.news.set()
         if self.is_behind:
             return
-        self.events.extend(FollowedEvent(item.room_id, event) for event in item.events)
+        self.events.extend(events)
         if len(self.events) > MAX_KEPT:
             self.events.clear()
             self.is_behind = True
@@ -74,8 +74,10 @@ class EventFeed:
         journal.listen(RoomEvents, self._committed)
 
     def _committed(self, item: RoomEvents) -> None:
-        for tail in self._tails:
-            tail.add(item)
+        if self._tails:
+            events = [FollowedEvent(item.room_id, event) for event in item.events]
+            for tail in self._tails:
+                tail.add(events)
 
     async def follow(self, after: Position) -> AsyncGenerator[Step, None]:
         """Yield every event after a position, in order and for ever.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from hamrasan.accounts.accounts import Make
 from hamrasan.accounts.invite_permission import InvitePermission
 from hamrasan.accounts.profiles import AVATAR_URL, DISPLAY_NAME, Profiles
 from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, not_found
@@ -42,6 +43,7 @@ class Membership:
         accounts: AccountReader,
         profiles: Profiles,
         invite_permission: InvitePermission,
+        make_user: Make,
         server_name: str,
     ) -> None:
         self._registry = registry
@@ -50,6 +52,7 @@ class Membership:
         self._accounts = accounts
         self._profiles = profiles
         self._invite_permission = invite_permission
+        self._make_user = make_user
         self._server_name = server_name
 
     # What users do themselves.
@@ -201,6 +204,8 @@ class Membership:
         if not self._is_local(user_id):
             raise forbidden(f"{user_id} lives on another server, and this one is not connected to others.")
         account = await self._accounts.account(user_id)
+        if account is None and await self._make_user(user_id):
+            account = await self._accounts.account(user_id)
         if account is None or account.deactivated:
             raise not_found(f"There is no user {user_id} on this server.")
         await self._invite_permission.check_invite(user_id)

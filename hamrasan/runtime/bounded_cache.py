@@ -46,6 +46,11 @@ class BoundedCache(Generic[K, V]):
         """Forget the value of `key`, if there is one."""
         self._values.pop(key, None)
 
+    def drain(self) -> list[tuple[K, V]]:
+        """Return all keys with their values, those first that were put in first, and forget them."""
+        values, self._values = self._values, {}
+        return list(values.items())
+
     def clear(self) -> None:
         """Forget all values."""
         self._values.clear()

@@ -58,6 +58,8 @@ class Reach(Enum):
 
     PUBLIC = "public"
     """Those of the public Internet, and the networks that the operator lists."""
+    ANYWHERE = "anywhere"
+    """All: for addresses that the operator named, not a user."""
     LISTED = "listed"
     """The networks that the operator lists, only: for what goes without encryption."""
 
@@ -116,6 +118,8 @@ class Outbound:
         ip = ip_address(address.partition("%")[0])
         if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
+        if reach is Reach.ANYWHERE:
+            return True
         return any(ip in network for network in self._listed) or (
             reach is Reach.PUBLIC and is_public(address)
         )

@@ -99,6 +99,7 @@ class RunningServer:
             return
         services.application_services.replace(registered)
         self._tasks.keep_running("application services", services.act_for_service.make_senders)
+        self._tasks.keep_running("application services", services.service_dispatcher.update)
 
     async def close(self, drain_s: float) -> None:
         """Stop accepting, let begun answers finish for up to `drain_s` seconds, and close the store."""
@@ -172,6 +173,7 @@ async def start_server(
 
 def _begin_background_work(services: Services, identity: Identity, tasks: TaskSupervisor) -> None:
     identity.start(tasks)
+    tasks.keep_running("application services", services.service_dispatcher.update)
     tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
     tasks.keep_running("push reactor", services.push_reactor.run)

@@ -15,6 +15,8 @@ from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.tags import Tags
+from hamrasan.appservices.client import ServiceClient
+from hamrasan.appservices.queries import ServiceQueries
 from hamrasan.encryption.cross_signing import CrossSigning
 from hamrasan.encryption.key_backups import KeyBackups
 from hamrasan.encryption.key_counts import KeyCountCache
@@ -69,6 +71,7 @@ from hamrasan.rooms.watched import WatchedRooms
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
+from hamrasan.server.appservices import build_appservices
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
@@ -92,8 +95,9 @@ def build_services(
     ground: Ground, store: Store, tasks: TaskSupervisor, cost: PasswordCost = COST
 ) -> tuple[Services, Identity]:
     """Put the services of one server together over an open store; return them, and those that have a life to end."""
-    personal = _personal(store, ground.clock)
-    rooms = _rooms(store, ground, personal)
+    queries = ServiceQueries(ground.application_services, ServiceClient(ground.outbound))
+    personal = _personal(store, ground.clock, queries)
+    rooms = _rooms(store, ground, personal, queries)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
     encryption, media = _encryption(store, ground), build_media(store, ground)
     hooks = Hooks(
@@ -120,6 +124,7 @@ def build_services(
         rooms,
         syncing,
         push,
+        build_appservices(store, ground, feed, personal, rooms, tasks),
         _stories(store, identity, signing_in, encryption, personal, rooms, tasks),
     )
     return services, identity
@@ -178,7 +183,7 @@ def _encryption(store: Store, ground: Ground) -> EncryptionServices:
     )
 
 
-def _personal(store: Store, clock: Clock) -> PersonalServices:
+def _personal(store: Store, clock: Clock, queries: ServiceQueries) -> PersonalServices:
     journal, locks = store.journal, KeyedLocks()
     account_data = AccountData(journal, store.account_data)
     presence = Presence(clock)
@@ -186,7 +191,7 @@ def _personal(store: Store, clock: Clock) -> PersonalServices:
     return PersonalServices(
         account_data=account_data,
         account_data_view=AccountDataView(store.account_data),
-        profiles=Profiles(journal, store.profiles, store.accounts, locks),
+        profiles=Profiles(journal, store.profiles, store.accounts, locks, queries.make_user),
         tags=Tags(account_data, locks),
         filters=Filters(journal, store.filters),
         push_rules=PushRules(account_data, locks),
@@ -196,7 +201,7 @@ def _personal(store: Store, clock: Clock) -> PersonalServices:
     )
 
 
-def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServices:
+def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: ServiceQueries) -> RoomServices:
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
     history = History(store.state)
@@ -220,9 +225,10 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices) -> RoomServ
             store.accounts,
             personal.profiles,
             personal.invite_permission,
+            queries.make_user,
             name,
         ),
-        aliases=Aliases(registry, access, store.rooms, ground.application_services, name),
+        aliases=Aliases(registry, access, store.rooms, ground.application_services, queries.make_alias, name),
         directory=Directory(registry, store.rooms, store.state),
         discovery=discovery,
         spaces=Spaces(discovery, store.state, clock, ground.entropy),

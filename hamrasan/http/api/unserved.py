@@ -34,9 +34,6 @@ _OLD_MEDIA = "/_matrix/media"
 
 UNSERVED: tuple[Unserved, ...] = (
     Unserved(
-        "POST", f"{_CLIENT}/v1/appservice/{{appservice_id}}/ping", "pingAppservice", APPLICATION_SERVICES
-    ),
-    Unserved(
         "PUT",
         f"{_CLIENT}/v3/directory/list/appservice/{{network_id}}/{{room_id}}",
         "updateAppserviceRoomDirectoryVisibility",

@@ -163,6 +163,12 @@ class RoomForgotten(NamedTuple):
     room_id: str
 
 
+class AliasesChanged(NamedTuple):
+    """Feed: a room got or lost an alias of this server."""
+
+    room_id: str
+
+
 class DirectoryChanged(NamedTuple):
     """Feed: a room was put into the public room directory, or taken out."""
 

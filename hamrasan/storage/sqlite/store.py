@@ -10,6 +10,7 @@ from typing import IO, Protocol
 from hamrasan.storage.ports.journal import Journal
 from hamrasan.storage.sqlite import (
     accounts,
+    application_services,
     cross_signing,
     cursors,
     dehydrated_devices,
@@ -26,6 +27,7 @@ from hamrasan.storage.sqlite import (
     user_data,
 )
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
+from hamrasan.storage.sqlite.application_services import SqliteApplicationServices
 from hamrasan.storage.sqlite.cross_signing import SqliteCrossSigning
 from hamrasan.storage.sqlite.cursors import SqliteCursors
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
@@ -48,6 +50,7 @@ from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, 
 
 STATEMENTS: Statements = {
     **accounts.STATEMENTS,
+    **application_services.STATEMENTS,
     **cursors.STATEMENTS,
     **cross_signing.STATEMENTS,
     **dehydrated_devices.STATEMENTS,
@@ -104,6 +107,7 @@ class Store:
     relations: SqliteRelations
     sharing: SqliteSharing
     accounts: SqliteAccounts
+    application_services: SqliteApplicationServices
     tokens: SqliteTokens
     oauth: SqliteOAuth
     devices: SqliteDevices
@@ -199,6 +203,7 @@ def _assemble(
         relations=SqliteRelations(database),
         sharing=SqliteSharing(database),
         accounts=SqliteAccounts(database),
+        application_services=SqliteApplicationServices(database),
         tokens=SqliteTokens(database),
         oauth=SqliteOAuth(database),
         devices=SqliteDevices(database),
