@@ -16,6 +16,9 @@ from hamrasan.storage.ports.tokens import (
 
 LIFETIME_MS = 2 * 60 * 1000
 """What the specification recommends: enough to scan a code with the other device."""
+REDIRECTED_LIFETIME_MS = 30 * 1000
+"""Of a token that a browser carries to an app at once ("Handling the callback from the Authentication server", which
+recommends five seconds): bad links need longer, and the token has been seen by this browser only."""
 
 
 class LoginTokens:
@@ -28,11 +31,11 @@ class LoginTokens:
         self._entropy = entropy
         self._being_used: set[bytes] = set()
 
-    async def issue(self, user_id: str) -> str:
-        """Return a token with which somebody can log in once as the user, within `LIFETIME_MS`."""
+    async def issue(self, user_id: str, lifetime_ms: int = LIFETIME_MS) -> str:
+        """Return a token with which somebody can log in once as the user, within `lifetime_ms`."""
         now = self._clock.now_ms()
         token = new_token(self._entropy, LOGIN)
-        new = NewLoginToken(hash_token(token), user_id, now + LIFETIME_MS)
+        new = NewLoginToken(hash_token(token), user_id, now + lifetime_ms)
         await self._journal.submit(Batch([DeleteExpiredLoginTokens(now), new]))
         return token
 

@@ -15,6 +15,7 @@ LOGIN = "hml_"
 OPENID = "hmo_"
 CODE = "hmc_"
 BROWSER = "hmb_"
+DEVICE_CODE = "hmd_"
 
 TOKEN_BYTES = 32
 """256 random bits: nobody guesses one, and a fast hash protects it in the store."""

@@ -65,6 +65,26 @@ class Buckets:
             del self._empty_at[key]
 
 
+class WrongGuesses:
+    """Limits wrong guesses of short codes, by each of several keys. It cannot be switched off: codes are short."""
+
+    def __init__(self, clock: Clock, rate: Rate) -> None:
+        self._buckets = Buckets(clock, rate)
+
+    def begin(self, *keys: object) -> None:
+        """Count a guess as wrong until `succeeded` says otherwise; raises `M_LIMIT_EXCEEDED` if it is one too many."""
+        wait_ms = max(map(self._buckets.wait_ms, keys))
+        if wait_ms:
+            raise limit_exceeded(wait_ms)
+        for key in keys:
+            self._buckets.take(key)
+
+    def succeeded(self, *keys: object) -> None:
+        """Take back what `begin` has counted."""
+        for key in keys:
+            self._buckets.give_back(key)
+
+
 class LoginThrottle:
     """Limits attempts to authenticate with a password."""
 

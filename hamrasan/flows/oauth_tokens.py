@@ -8,6 +8,7 @@ from typing import Any
 from hamrasan.accounts.accounts import Accounts, user_locked
 from hamrasan.accounts.oauth.clients import Client, Clients
 from hamrasan.accounts.oauth.codes import AuthorizationCodes, CodeBearer, CodeReplayed
+from hamrasan.accounts.oauth.device_grants import DeviceGrants
 from hamrasan.accounts.oauth.errors import invalid_grant
 from hamrasan.accounts.secrets import family_of, hash_token, new_family
 from hamrasan.accounts.tokens import IssuedTokens, Tokens
@@ -16,7 +17,13 @@ from hamrasan.flows.open_session import OpenSession, WantedDevice
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.storage.ports.journal import Write
-from hamrasan.storage.ports.oauth import OAuthReader, OAuthSessionRow, PutOAuthSession, RedeemOAuthCode
+from hamrasan.storage.ports.oauth import (
+    DecideDeviceGrant,
+    OAuthReader,
+    OAuthSessionRow,
+    PutOAuthSession,
+    RedeemOAuthCode,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class OAuthTokens:
         accounts: Accounts,
         clients: Clients,
         codes: AuthorizationCodes,
+        device_grants: DeviceGrants,
         reader: OAuthReader,
         tokens: Tokens,
         open_session: OpenSession,
@@ -69,6 +77,7 @@ class OAuthTokens:
         self._accounts = accounts
         self._clients = clients
         self._codes = codes
+        self._device_grants = device_grants
         self._reader = reader
         self._tokens = tokens
         self._open_session = open_session
@@ -91,6 +100,18 @@ class OAuthTokens:
         except CodeReplayed as replay:
             await self._end_session_of(replay)
             raise invalid_grant("The code has been used before.") from None
+
+    async def for_device_code(self, device_code: str, client_id: str, address: str) -> Granted:
+        """Log somebody in on a device that they have let in with another one ("Device authorisation flow").
+
+        Raises `invalid_client`, what `DeviceGrants.redeeming` raises, and `M_USER_LOCKED`.
+        """
+        client = await self._clients.access(client_id)
+        async with self._device_grants.redeeming(device_code, client_id) as row:
+            user_id = row.user_id or ""
+            redeemed = DecideDeviceGrant("redeemed", user_id, row.device_code_hash, "allowed")
+            grant = Grant(user_id, row.device_id, row.scope, row.device_code_hash, redeemed)
+            return await self.open(client, grant, address)
 
     async def open(self, client: Client, grant: Grant, address: str) -> Granted:
         """Log somebody in on the device of a grant."""

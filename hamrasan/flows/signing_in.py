@@ -8,6 +8,7 @@ from hamrasan.accounts.browser_sessions import BrowserSessions
 from hamrasan.accounts.oauth.approvals import Approvals
 from hamrasan.accounts.oauth.clients import Clients
 from hamrasan.accounts.oauth.codes import AuthorizationCodes
+from hamrasan.accounts.oauth.device_grants import DeviceGrants
 from hamrasan.flows.identity import Identity
 from hamrasan.flows.oauth_tokens import OAuthTokens
 from hamrasan.runtime.clock import Clock
@@ -23,6 +24,7 @@ class SigningIn:
     browser_sessions: BrowserSessions
     oauth_clients: Clients
     oauth_codes: AuthorizationCodes
+    oauth_device_grants: DeviceGrants
     oauth_tokens: OAuthTokens
     approvals: Approvals
 
@@ -33,7 +35,9 @@ def assemble_signing_in(
     """Put the services together."""
     clients = Clients(journal, reader, clock)
     codes = AuthorizationCodes(journal, reader, clock, entropy)
+    device_grants = DeviceGrants(journal, reader, clock, entropy)
     return SigningIn(
+        oauth_device_grants=device_grants,
         approvals=identity.approvals,
         browser_sessions=BrowserSessions(journal, reader, clock, entropy),
         oauth_clients=clients,
@@ -42,6 +46,7 @@ def assemble_signing_in(
             identity.accounts,
             clients,
             codes,
+            device_grants,
             reader,
             identity.tokens,
             identity.open_session,

@@ -24,9 +24,11 @@ OWN = (
     "/_matrix/client/unstable/",
     "/oauth/",
     "/account",
+    "/link",
     "/signin",
     "/signout",
     "/signup",
+    "/sso",
 )
 """Where there may be operations that the specification does not know.
 

@@ -18,6 +18,7 @@ from hamrasan.accounts.oauth.redirect_uris import (
 )
 
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+DEVICE_CODE_GRANT: GrantType = "urn:ietf:params:oauth:grant-type:device_code"
 GRANT_TYPES: tuple[GrantType, ...] = get_args(GrantType)
 
 MAX_NAME_CHARS = 128
@@ -92,7 +93,7 @@ def parse_client_metadata(said: Mapping[str, Any]) -> ClientMetadata:
     if kind not in get_args(ApplicationType):
         raise _invalid("application_type must be 'web' or 'native'.")
     grants = tuple(grant for grant in GRANT_TYPES if grant in _strings(said, "grant_types", _DEFAULT_GRANTS))
-    if not {"authorization_code", GRANT_TYPES[2]} & {*grants}:
+    if not {"authorization_code", DEVICE_CODE_GRANT} & {*grants}:
         raise _invalid("grant_types must contain authorization_code or the device code grant.")
     redirect_uris = _redirect_uris(said, host, kind)
     responses = _strings(said, "response_types", ["code"])

@@ -60,6 +60,7 @@ from hamrasan.http.api.client import (
     room_upgrades,
     rooms,
     space_hierarchy,
+    sso_login_redirect,
     support,
     sync,
     tags,
@@ -74,7 +75,7 @@ from hamrasan.http.api.client import (
 )
 from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
-from hamrasan.http.api.pages import account, authorize, devices, sign_in, sign_up
+from hamrasan.http.api.pages import account, authorize, devices, link, sign_in, sign_up, sso
 from hamrasan.http.route import Route
 
 CLIENT_MODULES = (
@@ -134,6 +135,7 @@ CLIENT_MODULES = (
     room_upgrades,
     rooms,
     space_hierarchy,
+    sso_login_redirect,
     support,
     sync,
     tags,
@@ -148,7 +150,7 @@ CLIENT_MODULES = (
 )
 ADMIN_MODULES = (register,)
 OAUTH_MODULES = (oauth_endpoints,)
-PAGE_MODULES = (account, authorize, devices, sign_in, sign_up)
+PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso)
 OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]

@@ -52,6 +52,5 @@ UNSERVED: tuple[Unserved, ...] = (
     Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
     Unserved("POST", f"{_CLIENT}/v3/search", "search", SEARCH),
     Unserved("POST", f"{_CLIENT}/v3/user_directory/search", "searchUserDirectory", SEARCH),
-    Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect", "redirectToSSO", SINGLE_SIGN_ON),
     Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect/{{idp_id}}", "redirectToIdP", SINGLE_SIGN_ON),
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+Decision = Literal["pending", "allowed", "denied", "redeemed"]
+"""What has become of a device's wish to be let in."""
 
 
 class PutOAuthClient(NamedTuple):
@@ -42,6 +45,35 @@ class RedeemOAuthCode(NamedTuple):
 
 class DeleteExpiredOAuthCodes(NamedTuple):
     """Codes that ended before now are forgotten."""
+
+    now_ts: int
+
+
+class NewDeviceGrant(NamedTuple):
+    """A device without a browser wants to be let in."""
+
+    device_code_hash: bytes
+    """Of what the device has."""
+    user_code: str
+    """What it shows, and somebody types."""
+    client_id: str
+    device_id: str
+    scope: str
+    expires_ts: int
+
+
+class DecideDeviceGrant(NamedTuple):
+    """Somebody has decided about a device, or it has fetched its tokens."""
+
+    decision: Decision
+    user_id: str
+    device_code_hash: bytes
+    former: Decision
+    """If it is not this any more, somebody else was faster, and nothing changes."""
+
+
+class DeleteExpiredDeviceGrants(NamedTuple):
+    """Wishes that ended before now are forgotten."""
 
     now_ts: int
 
@@ -123,6 +155,19 @@ class OAuthCodeRow(NamedTuple):
     redeemed: bool
 
 
+class DeviceGrantRow(NamedTuple):
+    """A device's wish to be let in."""
+
+    device_code_hash: bytes
+    user_code: str
+    client_id: str
+    device_id: str
+    scope: str
+    expires_ts: int
+    decision: Decision
+    user_id: str | None
+
+
 class OAuthSessionRow(NamedTuple):
     """What was granted to a client on a device."""
 
@@ -155,6 +200,15 @@ class OAuthReader(Protocol):
 
     async def code(self, code_hash: bytes) -> OAuthCodeRow | None:
         """Return the code with this hash, redeemed or not."""
+
+    async def device_grant(self, device_code_hash: bytes) -> DeviceGrantRow | None:
+        """Return the wish of the device that has this code."""
+
+    async def device_grant_shown(self, user_code: str) -> DeviceGrantRow | None:
+        """Return the wish of the device that shows this code."""
+
+    async def device_grants_count(self) -> int:
+        """Return how many wishes are kept."""
 
     async def session(self, user_id: str, device_id: str) -> OAuthSessionRow | None:
         """Return what was granted on a device."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hamrasan.storage.ports import oauth as port
 from hamrasan.storage.ports.oauth import (
     BrowserSessionRow,
+    DeviceGrantRow,
     OAuthClientRow,
     OAuthCodeRow,
     OAuthSessionRow,
@@ -29,6 +30,14 @@ STATEMENTS: dict[type, str] = {
     ),
     port.RedeemOAuthCode: "UPDATE oauth_codes SET redeemed = 1 WHERE code_hash = ?",
     port.DeleteExpiredOAuthCodes: "DELETE FROM oauth_codes WHERE expires_ts < ?",
+    port.NewDeviceGrant: (
+        "INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, device_id, scope, expires_ts)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_code) DO NOTHING"
+    ),
+    port.DecideDeviceGrant: (
+        "UPDATE oauth_device_grants SET decision = ?, user_id = ? WHERE device_code_hash = ? AND decision = ?"
+    ),
+    port.DeleteExpiredDeviceGrants: "DELETE FROM oauth_device_grants WHERE expires_ts < ?",
     port.PutOAuthSession: (
         "INSERT INTO oauth_sessions (user_id, device_id, client_id, scope, grant_hash, family_hash, created_ts)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, device_id) DO UPDATE SET"
@@ -46,6 +55,10 @@ STATEMENTS: dict[type, str] = {
     port.DeleteExpiredBrowserSessions: "DELETE FROM browser_sessions WHERE expires_ts < ?",
 }
 
+_SELECT_DEVICE_GRANT = (
+    "SELECT device_code_hash, user_code, client_id, device_id, scope, expires_ts, decision, user_id"
+    " FROM oauth_device_grants "
+)
 _SELECT_SESSION = (
     "SELECT s.user_id, s.device_id, s.client_id, s.scope, s.grant_hash, s.created_ts FROM oauth_sessions s"
     " JOIN accounts a ON a.user_id = s.user_id AND a.deactivated = 0 "
@@ -83,6 +96,20 @@ class SqliteOAuth:
             (code_hash,),
         )
         return None if row is None else OAuthCodeRow._make((*row[:7], bool(row[7])))
+
+    async def device_grant(self, device_code_hash: bytes) -> DeviceGrantRow | None:
+        """Return the wish of the device that has this code."""
+        row = self._database.get(_SELECT_DEVICE_GRANT + "WHERE device_code_hash = ?", (device_code_hash,))
+        return None if row is None else DeviceGrantRow._make(row)
+
+    async def device_grant_shown(self, user_code: str) -> DeviceGrantRow | None:
+        """Return the wish of the device that shows this code."""
+        row = self._database.get(_SELECT_DEVICE_GRANT + "WHERE user_code = ?", (user_code,))
+        return None if row is None else DeviceGrantRow._make(row)
+
+    async def device_grants_count(self) -> int:
+        """Return how many wishes are kept."""
+        return int((await self._database.scan("SELECT count(*) FROM oauth_device_grants"))[0][0])
 
     async def session(self, user_id: str, device_id: str) -> OAuthSessionRow | None:
         """Return what was granted on a device."""

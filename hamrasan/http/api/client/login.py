@@ -9,6 +9,7 @@ import msgspec
 from hamrasan.accounts.user_identifier import parse_identifier
 from hamrasan.flows.open_session import OpenedSession, WantedDevice
 from hamrasan.http.application_service import requesting_service
+from hamrasan.http.own_url import knows_own_url
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -20,9 +21,9 @@ TOKEN = "m.login.token"
 
 APPLICATION_SERVICE = "m.login.application_service"
 
-FLOWS = {
-    "flows": [{"type": PASSWORD}, {"type": TOKEN, "get_login_token": True}, {"type": APPLICATION_SERVICE}]
-}
+SSO = "m.login.sso"
+
+_ALWAYS = [{"type": PASSWORD}, {"type": TOKEN, "get_login_token": True}, {"type": APPLICATION_SERVICE}]
 
 
 class LoginBody(msgspec.Struct):
@@ -50,9 +51,20 @@ class LoginBody(msgspec.Struct):
         return {name: value for name, value in members.items() if value is not None}
 
 
-async def get_flows(_request: Request, _services: Services) -> Response:
-    """List the ways to log in."""
-    return ok(FLOWS)
+async def get_flows(request: Request, services: Services) -> Response:
+    """List the ways to log in; without a public address nobody behind a proxy can use the browser."""
+    in_browser = [sso_flow()] if knows_own_url(request, services) else []
+    return ok({"flows": [*_ALWAYS, *in_browser]})
+
+
+def sso_flow() -> dict[str, Any]:
+    """Return the way through a browser, which leads to our own page ("OAuth 2.0 aware clients")."""
+    return {
+        "type": SSO,
+        "oauth_aware_preferred": True,
+        # As clients call it that were made before the specification had it (MSC3824).
+        "org.matrix.msc3824.delegated_oidc_compatibility": True,
+    }
 
 
 async def log_in(request: Request, services: Services) -> Response:

@@ -9,6 +9,7 @@ from hamrasan.accounts.oauth.client_metadata import GRANT_TYPES
 from hamrasan.http.api.oauth.addresses import (
     ACCOUNT,
     AUTHORIZE,
+    DEVICE,
     REGISTER,
     REVOKE,
     TOKEN,
@@ -52,6 +53,7 @@ def metadata(url: str) -> dict[str, Any]:
         "token_endpoint": url + TOKEN,
         "registration_endpoint": url + REGISTER,
         "revocation_endpoint": url + REVOKE,
+        "device_authorization_endpoint": url + DEVICE,
         "response_types_supported": ["code"],
         "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": list(GRANT_TYPES),

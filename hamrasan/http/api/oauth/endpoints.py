@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hamrasan.accounts.oauth.client_metadata import DEVICE_CODE_GRANT
 from hamrasan.accounts.oauth.codes import CodeBearer
+from hamrasan.accounts.oauth.device_grants import INTERVAL_S, LIFETIME_MS
 from hamrasan.accounts.oauth.errors import OAuthError, invalid_request
-from hamrasan.http.api.oauth.addresses import REGISTER, REVOKE, TOKEN
+from hamrasan.accounts.oauth.scope import parse_scope
+from hamrasan.http.api.oauth.addresses import DEVICE, LINK, REGISTER, REVOKE, TOKEN
 from hamrasan.http.forms import MAX_FORM_BYTES, parse_form
+from hamrasan.http.own_url import own_url
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, json_response
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -46,9 +50,30 @@ async def give_tokens(request: Request, services: Services) -> Response:
         granted = await services.oauth_tokens.for_refresh_token(
             _required(form, "refresh_token"), _required(form, "client_id")
         )
+    elif kind == DEVICE_CODE_GRANT:
+        granted = await services.oauth_tokens.for_device_code(
+            _required(form, "device_code"), _required(form, "client_id"), request.client_address
+        )
     else:
         raise OAuthError("unsupported_grant_type", "This grant_type is not known here.")
     return json_response(200, granted.answer(), _SECRET)
+
+
+async def begin_device_grant(request: Request, services: Services) -> Response:
+    """Give a device a code to show, and one to ask with whether somebody has let it in (RFC 8628, section 3.2)."""
+    form = _form(request)
+    client = await services.oauth_clients.access(_required(form, "client_id"))
+    begun = await services.oauth_device_grants.begin(client, parse_scope(form.get("scope", "")))
+    page = own_url(request, services) + LINK
+    members = {
+        "device_code": begun.device_code,
+        "user_code": begun.user_code,
+        "verification_uri": page,
+        "verification_uri_complete": f"{page}?user_code={begun.user_code}",
+        "expires_in": LIFETIME_MS // 1000,
+        "interval": INTERVAL_S,
+    }
+    return json_response(200, members, _SECRET)
 
 
 async def revoke(request: Request, services: Services) -> Response:
@@ -84,6 +109,16 @@ ROUTES = [
     ),
     Route(
         "POST", TOKEN, give_tokens, "giveOAuthTokens", Auth.NONE, RateClass.LOGIN, Body.RAW, MAX_FORM_BYTES
+    ),
+    Route(
+        "POST",
+        DEVICE,
+        begin_device_grant,
+        "beginDeviceGrant",
+        Auth.NONE,
+        RateClass.REGISTRATION,
+        Body.RAW,
+        MAX_FORM_BYTES,
     ),
     Route("POST", REVOKE, revoke, "revokeOAuthTokens", Auth.NONE, RateClass.LOGIN, Body.RAW, MAX_FORM_BYTES),
 ]

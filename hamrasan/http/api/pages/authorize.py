@@ -85,12 +85,13 @@ async def _consent(
     known = await browser.services.devices.find(browser.user_id, device_id)
     return browser.page(
         "consent.html",
-        forms_lead_to=[_source(destination.redirect_uri)],
+        forms_lead_to=[source_of(destination.redirect_uri)],
         **client_shown(client, browser.language),
         destination=_shown(destination.redirect_uri),
         device_id=device_id,
         known_device=known is not None,
         here=continuation(browser),
+        user_code=None,
     )
 
 
@@ -111,7 +112,7 @@ def _shown(uri: str) -> str:
     return parts.netloc or f"{parts.scheme}:"
 
 
-def _source(uri: str) -> str:
+def source_of(uri: str) -> str:
     """Return the source for a policy under which a form may lead to this address (a browser follows redirects)."""
     parts = urlsplit(uri)
     if parts.scheme == "https" or (parts.scheme == "http" and "[" not in parts.netloc):
