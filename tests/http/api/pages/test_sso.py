@@ -104,3 +104,10 @@ def test_an_app_that_wants_somebody_to_register(server: Running) -> None:
     with Tab(server.url) as tab:
         page = tab.open(f"{REDIRECT}?{urlencode({'redirectUrl': APP, 'action': 'register'})}")
         assert "Create an account" in page.text
+
+
+def test_the_address_that_apps_know_leads_to_our_page(server: Running) -> None:
+    with server.anonymous() as http:
+        answer = http.get(f"{REDIRECT}?{urlencode({'redirectUrl': APP})}")
+        assert answer.status_code == 302
+        assert answer.headers["location"] == f"/sso?{urlencode({'redirectUrl': APP})}"
