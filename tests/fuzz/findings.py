@@ -53,6 +53,10 @@ def kind_of(what: str) -> str:
     return _CHANGING.sub("…", what)
 
 
+OAUTH_ERROR = ("error", "error_description")
+"""What refusals of OAuth 2.0 endpoints consist of (RFC 6749, section 5.2)."""
+
+
 def problems(draft: Draft, answer: Answer, whole: bool = True) -> list[str]:
     """Return what is wrong with an answer, whatever the request was.
 
@@ -66,7 +70,7 @@ def problems(draft: Draft, answer: Answer, whole: bool = True) -> list[str]:
     if not answer.body or draft.method == "HEAD":
         return found
     if answer.headers.get("content-type") == "application/json":
-        found += [f"{draft.operation}: {problem}" for problem in _json_problems(answer)]
+        found += [f"{draft.operation}: {problem}" for problem in _json_problems(draft.path, answer)]
         if whole and len(answer.body) < MAX_CHECKED_BYTES:
             found += problems_of(draft.method, draft.path, answer.status, answer.body)[:MAX_PROBLEMS]
     elif answer.status >= 400 and draft.path.startswith("/_matrix/") and "/fallback/web" not in draft.path:
@@ -74,13 +78,15 @@ def problems(draft: Draft, answer: Answer, whole: bool = True) -> list[str]:
     return found
 
 
-def _json_problems(answer: Answer) -> list[str]:
+def _json_problems(path: str, answer: Answer) -> list[str]:
     try:
         value = json.loads(answer.body.decode("utf-8"))
     except ValueError as error:
         return [f"{answer.status} with a body that is no JSON: {error}"]
     if answer.status >= 400 and "flows" not in value:
-        missing = [key for key in ERROR["required"] if not isinstance(value.get(key), str)]
+        is_oauth = path.startswith("/oauth/") and "errcode" not in value  # what no endpoint saw has one
+        required = OAUTH_ERROR if is_oauth else ERROR["required"]
+        missing = [key for key in required if not isinstance(value.get(key), str)]
         if missing:
             return [f"{answer.status} without {missing}: {answer.body[:100]!r}"]
     return []

@@ -54,7 +54,7 @@ _V3 = "/_matrix/media/v3"
 _USER, _CLASS, _STREAM = Auth.USER, RateClass.MEDIA, Body.STREAM
 
 ROUTES = [
-    Route("POST", "/_matrix/media/v1/create", create, "createContent", _USER, _CLASS, Body.JSON_OPTIONAL),
+    Route("POST", "/_matrix/media/v1/create", create, "createContent", _USER, _CLASS),
     Route("POST", _V3 + "/upload", upload, "uploadContent", _USER, _CLASS, _STREAM, MAX_UPLOAD_BYTES),
     Route(
         "PUT",

@@ -63,7 +63,7 @@ def test_guests_are_refused(server: Running) -> None:
         ({"username": "bad", "auth": DUMMY}, 400, "M_MISSING_PARAM"),
         ({"username": "bad", "password": "short", "auth": DUMMY}, 400, "M_WEAK_PASSWORD"),
         ({"username": "bad", "password": PASSWORD, "device_id": "", "auth": DUMMY}, 400, "M_INVALID_PARAM"),
-        ({"username": "bad", "type": "m.login.application_service"}, 403, "M_FORBIDDEN"),
+        ({"username": "bad", "type": "m.login.application_service"}, 401, "M_MISSING_TOKEN"),
     ],
 )
 def test_bad_requests(server: Running, body: dict[str, Any], status: int, errcode: str) -> None:
