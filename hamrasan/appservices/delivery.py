@@ -220,7 +220,11 @@ class Delivery:
     async def _send(self, transaction: NewServiceTransaction) -> None:
         """Send a transaction until the service takes it."""
         pause = FIRST_PAUSE_S
-        while (problem := await self._try(transaction)) is not None:
+        while True:
+            self._retry.clear()  # before the try: who says during it that the service is back is not overheard
+            problem = await self._try(transaction)
+            if problem is None:
+                return
             log = get_logger(__name__)
             log.warning(
                 "an application service does not take a transaction",
@@ -228,7 +232,6 @@ class Delivery:
                 reason=problem,
                 next_try_s=pause,
             )
-            self._retry.clear()
             try:
                 await asyncio.wait_for(self._retry.wait(), pause)
                 pause = FIRST_PAUSE_S

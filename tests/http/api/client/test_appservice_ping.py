@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.application_services import Bridge, Says, bridge
+from tests.application_services import TRANSACTIONS, Bridge, Says, bridge
 from tests.registrations import registration, write_registration
 from tests.running import Running, answered, client, refused, running
 
@@ -87,7 +87,7 @@ def test_what_waits_is_sent_once_a_service_is_back(served: Running, service: Bri
     room_id = anna.create_room(preset="public_chat")
     with service.http(served.url) as http:
         answered(http.post(f"/join/{room_id}", json={}))
-    service.wait(lambda: service.told[-1].path.startswith("/_matrix/app/v1/transactions"))
+    service.wait(lambda: any(told.path.startswith(TRANSACTIONS) for told in service.told))
     anna.send(room_id, "are you there?")
     service.answer = lambda told: Says()
     answered(ping(served, "bridge"))
