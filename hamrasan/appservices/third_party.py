@@ -11,6 +11,7 @@ from hamrasan.appservices.client import ServiceClient
 from hamrasan.policy.application_services import ApplicationService, ApplicationServices
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError, not_found
+from hamrasan.rooms.network_directories import instance_id
 from hamrasan.runtime.outbound import OutboundFailed
 
 TIMEOUT_S = 5.0
@@ -125,11 +126,6 @@ def _instances(service: ApplicationService, protocol: Mapping[str, Any]) -> list
         and isinstance(instance.get("desc"), str)
         and isinstance(instance.get("fields"), dict)
     ]
-
-
-def instance_id(service_id: str, network_id: str) -> str:
-    """Return the id by which clients ask for the rooms that a service lists for a network."""
-    return f"{service_id}|{network_id}"
 
 
 def _is_user(item: Any) -> bool:

@@ -66,6 +66,7 @@ from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
+from hamrasan.rooms.network_directories import NetworkDirectories
 from hamrasan.rooms.new_rooms import NewRooms
 from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
@@ -173,6 +174,7 @@ class RoomServices:
     membership: Membership
     aliases: Aliases
     directory: Directory
+    network_directories: NetworkDirectories
     discovery: Discovery
     spaces: Spaces
     history: History

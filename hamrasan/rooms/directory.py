@@ -10,7 +10,7 @@ import asyncio
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -47,6 +47,11 @@ _TOKEN = re.compile(r"d1_(?P<direction>[fb])_(?P<joined>[0-9]{1,10})_(?P<room_id
 _SPELLINGS = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "\u200c": " "})
 """Letters that Arabic and Persian keyboards give for the same word, and the joiner that is typed as a space."""
 
+EVERY_LISTING = "*"
+"""The public directory and those of all networks together; no instance of a network has this id."""
+Listed = Callable[[], Awaitable[list[tuple[RoomRow, int]]]]
+"""Reads the rooms of a directory, with how many users are in each."""
+
 _Key = tuple[int, str]
 """What entries are ordered by: the largest rooms first."""
 
@@ -75,10 +80,20 @@ class _Entry:
 class Directory:
     """Answers and changes which rooms are listed."""
 
-    def __init__(self, registry: RoomRegistry, rooms: RoomReader, state: StateReader) -> None:
+    def __init__(
+        self,
+        registry: RoomRegistry,
+        rooms: RoomReader,
+        state: StateReader,
+        listing: str | None = None,
+        listed: Listed | None = None,
+    ) -> None:
+        """`listing` names another directory than the public one, or `EVERY_LISTING`, and `listed` reads its rooms."""
         self._registry = registry
         self._rooms = rooms
         self._state = state
+        self._listing = listing
+        self._listed = listed or rooms.published
         self._entries: dict[str, _Entry] | None = None
         self._order: list[_Key] | None = None
         self._unread: set[str] = set()
@@ -156,7 +171,7 @@ class Directory:
         self._unread = set()
         try:
             read = {}
-            for index, (row, joined) in enumerate(await self._rooms.published()):
+            for index, (row, joined) in enumerate(await self._listed()):
                 if known is None or row.room_id in unread:
                     read[row.room_id] = await self._read_entry(row, joined)
                 if index % _READ_AT_ONCE == _READ_AT_ONCE - 1:
@@ -181,10 +196,14 @@ class Directory:
             self._changed(item.room_id)
 
     def _listing_changed(self, change: DirectoryChanged) -> None:
+        if self._listing not in (change.listing, EVERY_LISTING):
+            return
         if self._reading.locked():
             self._unread.add(change.room_id)
         elif self._entries is None:
             return
+        elif self._listing == EVERY_LISTING:
+            self._unread.add(change.room_id)  # it may be listed elsewhere as well
         elif change.published:
             self._changed(change.room_id)
         elif self._entries.pop(change.room_id, None) is not None:

@@ -58,6 +58,7 @@ from hamrasan.rooms.followers import EventFeed
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
+from hamrasan.rooms.network_directories import NetworkDirectories
 from hamrasan.rooms.new_rooms import NewRooms
 from hamrasan.rooms.receipts import Receipts
 from hamrasan.rooms.registry import RoomRegistry
@@ -230,6 +231,9 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         ),
         aliases=Aliases(registry, access, store.rooms, ground.application_services, queries.make_alias, name),
         directory=Directory(registry, store.rooms, store.state),
+        network_directories=NetworkDirectories(
+            registry, access, store.rooms, store.state, store.application_services
+        ),
         discovery=discovery,
         spaces=Spaces(discovery, store.state, clock, ground.entropy),
         history=history,

@@ -22,7 +22,6 @@ class Unserved:
     reason: str
 
 
-APPLICATION_SERVICES = "Application services (bots and bridges on a server's side) come later."
 MEDIA = "Previews of links come later; files and their thumbnails are there."
 POLICY_SERVER = "This server signs no events for the policies of others."
 SEARCH = "Searching messages and people comes later."
@@ -33,12 +32,6 @@ _MEDIA = f"{_CLIENT}/v1/media"
 _OLD_MEDIA = "/_matrix/media"
 
 UNSERVED: tuple[Unserved, ...] = (
-    Unserved(
-        "PUT",
-        f"{_CLIENT}/v3/directory/list/appservice/{{network_id}}/{{room_id}}",
-        "updateAppserviceRoomDirectoryVisibility",
-        APPLICATION_SERVICES,
-    ),
     Unserved("GET", f"{_MEDIA}/preview_url", "getUrlPreviewAuthed", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/preview_url", "getUrlPreview", MEDIA),
     Unserved("GET", f"{_OLD_MEDIA}/v3/download/{{server_name}}/{{media_id}}", "getContent", MEDIA),

@@ -175,6 +175,8 @@ class DirectoryChanged(NamedTuple):
     room: int
     room_id: str
     published: bool
+    listing: str | None = None
+    """Which directory: None for the public one, else the instance id of a network ("Published room directories")."""
 
 
 class RoomRow(NamedTuple):

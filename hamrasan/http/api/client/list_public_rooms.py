@@ -12,7 +12,7 @@ from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
 from hamrasan.protocol.errors import not_found
-from hamrasan.rooms.directory import DirectoryQuery
+from hamrasan.rooms.directory import EVERY_LISTING, DirectoryQuery
 
 
 class VisibilityBody(msgspec.Struct):
@@ -68,12 +68,13 @@ async def query_public_rooms(request: Request, services: Services) -> Response:
     """Return a page of those rooms in the directory that match a filter."""
     _check_server(request, services)
     body = request.decode(QueryBody)
-    if body.third_party_instance_id is not None and not body.include_all_networks:
-        # Rooms of other networks are listed by application services, and this server has none for that network.
-        return ok({"chunk": [], "total_room_count_estimate": 0})
     wanted = body.filter or Filter()
     types = None if wanted.room_types is None else frozenset(wanted.room_types)
     query = DirectoryQuery(body.limit, body.since, wanted.generic_search_term, types)
+    if body.include_all_networks:
+        return ok(await services.network_directories.page(EVERY_LISTING, query))
+    if body.third_party_instance_id is not None:
+        return ok(await services.network_directories.page(body.third_party_instance_id, query))
     return ok(await services.directory.page(query))
 
 
