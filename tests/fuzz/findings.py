@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from tests.fuzz.drafts import Draft
 from tests.fuzz.wire import Answer
@@ -84,7 +85,9 @@ def _json_problems(path: str, answer: Answer) -> list[str]:
     except ValueError as error:
         return [f"{answer.status} with a body that is no JSON: {error}"]
     if answer.status >= 400 and "flows" not in value:
-        is_oauth = path.startswith("/oauth/") and "errcode" not in value  # what no endpoint saw has one
+        is_oauth = (
+            unquote(path).startswith("/oauth/") and "errcode" not in value
+        )  # what no endpoint saw has one
         required = OAUTH_ERROR if is_oauth else ERROR["required"]
         missing = [key for key in required if not isinstance(value.get(key), str)]
         if missing:
