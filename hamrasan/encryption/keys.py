@@ -17,7 +17,9 @@ from hamrasan.protocol.device_keys import Keyed, checked_device_keys, checked_ke
 from hamrasan.protocol.errors import invalid_param
 from hamrasan.protocol.identifiers import is_of_server
 from hamrasan.protocol.signing import ALGORITHM
+from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.cross_signing import DropSignaturesBy, DropSignaturesOn
 from hamrasan.storage.ports.devices import ChangeDeviceList, DeviceChanged
 from hamrasan.storage.ports.encryption import (
@@ -50,6 +52,7 @@ class Keys:
         reader: EncryptionReader,
         counts: KeyCountCache,
         locks: KeyedLocks,
+        clock: Clock,
         server_name: str,
     ) -> None:
         """Take the stores, and the locks of users whose keys change."""
@@ -58,6 +61,7 @@ class Keys:
         self._counts = counts
         self._server_name = server_name
         self._locks = locks
+        self._clock = clock
 
     async def upload(
         self, user_id: str, device_id: str, device_keys: Keyed | None, one_time: Keyed, fallback: Keyed
@@ -160,9 +164,10 @@ class Keys:
         async with AsyncExitStack() as stack:
             for user_id in local:
                 await stack.enter_async_context(self._locks(user_id))
-            batch = Batch()
+            batch, slices = Batch(), Slices(self._clock)
             for user_id in local:
                 for device_id, algorithm in wanted[user_id].items():
+                    await slices.pause()
                     taken = await self._take(batch, user_id, device_id, algorithm)
                     if taken is not None:
                         found.setdefault(user_id, {})[device_id] = taken

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from hamrasan.encryption.waiting import Waiting
 from hamrasan.protocol.canonical_json import encode_json, json_string
 from hamrasan.protocol.errors import MatrixError, invalid_param, too_large
 from hamrasan.protocol.identifiers import is_of_server
@@ -28,6 +29,8 @@ from hamrasan.storage.ports.journal import Batch, Journal, Position
 
 MAX_RECIPIENTS = 20_000
 """Devices that one request sends to: everybody in a large encrypted room, with several devices each."""
+MAX_SENT_BYTES = 32 * 1024 * 1024
+"""Of all messages that come of one request: a room key, sealed, for each of `MAX_RECIPIENTS` devices."""
 MAX_DELIVERED = 100
 """Messages in one answer to `/sync`; the others follow with the next ones."""
 REMEMBERED_MS = 24 * 60 * 60 * 1000
@@ -54,6 +57,7 @@ class ToDevice:
         self._clock = clock
         self._server_name = server_name
         self._locks = KeyedLocks()
+        self._waiting = Waiting(reader)
 
     async def send(
         self,
@@ -65,8 +69,9 @@ class ToDevice:
     ) -> None:
         """Send contents to devices, given by user and device; a repeated transaction sends nothing.
 
-        Devices that do not exist are passed over, as are users of other servers. Raises `M_TOO_LARGE` and
-        `M_INVALID_PARAM` for contents that are too large or for too many.
+        Devices that do not exist are passed over, as are users of other servers; where very much waits for a device
+        (`MAX_WAITING`), the older half goes. Raises `M_TOO_LARGE` and `M_INVALID_PARAM` for contents that are too
+        large or for too many.
         """
         async with self._locks(f"{sender} {device_id}"):
             if await self._reader.is_sent(sender, device_id, txn_id):
@@ -78,11 +83,15 @@ class ToDevice:
                 texts += _texts(sender, event_type, user, existing.get(user, ()), messages[user])
             if len(texts) > MAX_RECIPIENTS:
                 raise invalid_param(f"A message can be sent to at most {MAX_RECIPIENTS} devices at once.")
+            if sum(len(text) for _, _, text in texts) > MAX_SENT_BYTES:
+                raise too_large(f"All messages of one request may have at most {MAX_SENT_BYTES} bytes.")
+            drops = await self._waiting.make_room(texts)
             position = self._journal.next_position
             batch = Batch([NoteToDeviceTransaction(sender, device_id, txn_id, self._clock.now_ms())])
             for number, (user, device, text) in enumerate(texts):
                 batch.writes.append(NewToDeviceMessage(user, device, position, number, text))
                 batch.feed.append(ToDeviceSent(user, device, position))
+            batch.writes += drops
             batch.positions = 1 if texts else 0
             await self._journal.submit(batch)
 
@@ -105,6 +114,7 @@ class ToDevice:
             MatrixError
         ):  # too much waits to be written, or the server is stopping: the next time, then
             done = self._journal.submit(Batch([AcknowledgeToDeviceMessages(user_id, device_id, upto)]))
+            self._waiting.forget(user_id, device_id)
             done.add_done_callback(ignore_failure)
 
     async def forget_old_transactions(self) -> None:

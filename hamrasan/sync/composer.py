@@ -172,7 +172,8 @@ class SyncComposer:
         device_id = request.reader.device_id
         if not stream.has_messages(device_id, request.handed_over):
             return [], upto
-        return await self._to_device.waiting(stream.user_id, device_id, request.handed_over, upto)
+        after = max(request.handed_over, stream.received_upto(device_id))
+        return await self._to_device.waiting(stream.user_id, device_id, after, upto)
 
     def presence(self, request: SyncRequest, stream: UserStream) -> list[bytes]:
         """Return the presence events of an answer."""

@@ -159,6 +159,10 @@ class UserStream:
             (first, last) if known is None else (min(first, known[0]), max(last, known[1]))
         )
 
+    def received_upto(self, device_id: str) -> Position:
+        """Return up to where a device, for which something waits, has its messages; the store may still keep them."""
+        return self.to_device[device_id][0] - 1
+
     def received(self, device_id: str, upto: Position) -> bool:
         """Take down that a device has its messages up to `upto`; return whether that is news."""
         waiting = self.to_device.get(device_id)

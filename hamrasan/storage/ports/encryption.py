@@ -70,6 +70,14 @@ class AcknowledgeToDeviceMessages(NamedTuple):
     position: Position
 
 
+class DropOldToDeviceMessages(NamedTuple):
+    """Of the messages that wait for a device only the latest stay; more than `kept` may be of one position."""
+
+    user_id: str
+    device_id: str
+    kept: int
+
+
 class NoteToDeviceTransaction(NamedTuple):
     """A device has sent messages with this transaction id."""
 
@@ -143,6 +151,16 @@ class ToDeviceRow(NamedTuple):
     message: bytes
 
 
+class WaitingRow(NamedTuple):
+    """How much waits for a device."""
+
+    user_id: str
+    device_id: str
+    messages: int
+    size: int
+    """Bytes of all messages."""
+
+
 class EncryptionReader(Protocol):
     """Reads keys and waiting messages."""
 
@@ -170,6 +188,9 @@ class EncryptionReader(Protocol):
         self, user_id: str, device_id: str, after: Position, upto: Position, limit: int
     ) -> list[ToDeviceRow]:
         """Return at most `limit` messages with after < position <= upto, the oldest first."""
+
+    async def waiting_counts(self, user_ids: Sequence[str]) -> list[WaitingRow]:
+        """Return how much waits for the devices of these users for which anything does."""
 
     async def devices_waited_for(self, user_id: str) -> dict[str, tuple[Position, Position]]:
         """Return, for each device of a user for which something waits, the positions of the first and the last."""

@@ -11,6 +11,7 @@ from hamrasan.storage.ports.encryption import (
     KeyCounts,
     OneTimeKeyRow,
     ToDeviceRow,
+    WaitingRow,
 )
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.sqlite.database import Database
@@ -43,6 +44,11 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.AcknowledgeToDeviceMessages: (
         "DELETE FROM to_device_messages WHERE user_id = ? AND device_id = ? AND position <= ?"
     ),
+    port.DropOldToDeviceMessages: (
+        "DELETE FROM to_device_messages WHERE user_id = ?1 AND device_id = ?2 AND position < ("
+        "SELECT position FROM to_device_messages WHERE user_id = ?1 AND device_id = ?2"
+        " ORDER BY position DESC LIMIT 1 OFFSET ?3 - 1)"
+    ),
     port.NoteToDeviceTransaction: (
         "INSERT INTO to_device_transactions (user_id, device_id, txn_id, sent_ts) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (user_id, device_id, txn_id) DO NOTHING"
@@ -52,6 +58,8 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
 
 APPENDS: frozenset[type] = frozenset({port.NewToDeviceMessage})
 """A message to everybody in a large room is a row for each of their devices."""
+
+AFTER_APPENDS: frozenset[type] = frozenset({port.DropOldToDeviceMessages})
 
 DELETE_WITH_DEVICE = (
     "DELETE FROM device_keys WHERE user_id = ? AND device_id = ?",
@@ -68,6 +76,11 @@ DELETE_WITH_DEVICE = (
 _DEVICE_KEYS = (
     "SELECT k.user_id, k.device_id, k.keys, d.display_name FROM device_keys k"
     " JOIN devices d ON d.user_id = k.user_id AND d.device_id = k.device_id WHERE k.user_id IN "
+)
+
+
+_WAITING_COUNTS = (
+    "SELECT user_id, device_id, count(*), sum(length(message)) FROM to_device_messages WHERE user_id IN "
 )
 
 
@@ -141,6 +154,14 @@ class SqliteEncryption:
             (user_id, device_id, after, upto, limit),
         )
         return [ToDeviceRow._make(row) for row in rows]
+
+    async def waiting_counts(self, user_ids: Sequence[str]) -> list[WaitingRow]:
+        """Return how much waits for the devices of these users for which anything does."""
+        found: list[WaitingRow] = []
+        for chunk in chunks(user_ids):
+            sql = _WAITING_COUNTS + marks(len(chunk)) + " GROUP BY user_id, device_id"
+            found += await self._database.scan(sql, chunk, WaitingRow._make)
+        return found
 
     async def devices_waited_for(self, user_id: str) -> dict[str, tuple[Position, Position]]:
         """Return, for each device of a user for which something waits, the positions of the first and the last."""

@@ -68,7 +68,7 @@ STATEMENTS: Statements = {
 }
 
 APPENDS = rooms.APPENDS | encryption.APPENDS
-AFTER_APPENDS = rooms.AFTER_APPENDS | devices.AFTER_APPENDS
+AFTER_APPENDS = rooms.AFTER_APPENDS | devices.AFTER_APPENDS | encryption.AFTER_APPENDS
 
 DATABASE_FILE = "hamrasan.db"
 LOCK_FILE = "hamrasan.lock"

@@ -7,6 +7,7 @@ from pathlib import Path
 from hamrasan.storage.ports.devices import DeleteDevice, NewDevice
 from hamrasan.storage.ports.encryption import (
     AcknowledgeToDeviceMessages,
+    DropOldToDeviceMessages,
     FallbackKeyRow,
     ForgetToDeviceTransactions,
     KeyCounts,
@@ -141,5 +142,27 @@ def test_everything_goes_with_the_device_even_what_came_in_the_same_commit(tmp_p
         assert await reader.devices_waited_for(ALICE) == {}
         assert not await reader.is_sent(ALICE, "A", "1")
         assert await store.devices.ids_of([ALICE]) == {}
+
+    on_store(tmp_path, scenario)
+
+
+def test_what_waits_is_counted_and_the_latest_can_be_kept(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        reader = store.encryption
+        assert await reader.waiting_counts([ALICE, BOB]) == []
+        await put(store, *(message("A", position, 0) for position in range(1, 5)), message("B", 5, 0))
+        await put(store, message("A", 6, 0), message("A", 6, 1))
+        counts = {
+            row.device_id: (row.messages, row.size) for row in await reader.waiting_counts([ALICE, BOB])
+        }
+        assert counts == {"A": (6, 18), "B": (1, 3)}
+        await put(store, message("A", 7, 0), DropOldToDeviceMessages(ALICE, "A", 4))
+        assert [row.position for row in await reader.waiting(ALICE, "A", 0, 9, 9)] == [4, 6, 6, 7]
+        # Messages of one position stay or go together.
+        await put(store, DropOldToDeviceMessages(ALICE, "A", 2))
+        assert [row.position for row in await reader.waiting(ALICE, "A", 0, 9, 9)] == [6, 6, 7]
+        await put(store, DropOldToDeviceMessages(ALICE, "A", 9), DropOldToDeviceMessages(BOB, "A", 1))
+        assert len(await reader.waiting(ALICE, "A", 0, 9, 9)) == 3
+        assert len(await reader.waiting(ALICE, "B", 0, 9, 9)) == 1
 
     on_store(tmp_path, scenario)
