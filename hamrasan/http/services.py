@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, fields
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
 from hamrasan.accounts.account_data import AccountData
 from hamrasan.accounts.account_data_view import AccountDataView
 from hamrasan.accounts.accounts import Accounts
@@ -55,10 +57,12 @@ from hamrasan.media.repository import MediaRepository
 from hamrasan.media.thumbnails import Thumbnails
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
+from hamrasan.push.activation import Activations
 from hamrasan.push.delivery import Delivery
 from hamrasan.push.history import NotificationHistory
 from hamrasan.push.pushers import Pushers
 from hamrasan.push.reactor import PushReactor
+from hamrasan.push.web_push import Vapid
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
@@ -101,6 +105,7 @@ class Ground:
     application_services: ApplicationServices
     health: JournalHealth
     outbound: Outbound
+    vapid_key: EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,8 @@ class PushServices:
     """What tells devices of news that do not ask."""
 
     pushers: Pushers
+    push_activations: Activations
+    vapid: Vapid
     push_reactor: PushReactor
     push_delivery: Delivery
     notification_history: NotificationHistory

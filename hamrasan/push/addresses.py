@@ -26,6 +26,11 @@ def check_gateway(url: object, outbound: Outbound) -> str:
     return text
 
 
+def check_push_resource(url: object, outbound: Outbound) -> str:
+    """Return the URL of a Web Push subscription (RFC 8030, "push resource"); raises `M_INVALID_PARAM`."""
+    return _check_url(url, outbound)[0]
+
+
 def _check_url(url: object, outbound: Outbound) -> tuple[str, SplitResult]:
     """Return a URL to which this server will send, and its parts.
 

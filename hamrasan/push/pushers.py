@@ -6,15 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hamrasan.protocol.base64 import decode_base64
 from hamrasan.protocol.canonical_json import encode_json, parse_json
 from hamrasan.protocol.errors import invalid_param, missing_param, too_large
-from hamrasan.push.addresses import check_gateway
+from hamrasan.push.activation import Activations
+from hamrasan.push.addresses import check_gateway, check_push_resource
+from hamrasan.push.web_push import AUTH_BYTES, is_point
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.storage.ports.devices import DeviceDeleted
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.push import (
+    HTTP,
+    WEB_PUSH,
     DeletePusher,
     DeletePushersOfOthers,
     DeletePushersOfUser,
@@ -35,8 +40,7 @@ MAX_DATA_BYTES = 8 * 1024
 MAX_PUSHERS = 100
 """Pushers of one user: each event is sent to each of them."""
 
-HTTP = "http"
-KINDS = (HTTP,)
+KINDS = (HTTP, WEB_PUSH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,18 @@ class WantedPusher:
 class Pushers:
     """Sets and deletes pushers, and knows in memory who has any."""
 
-    def __init__(self, journal: Journal, reader: PushReader, outbound: Outbound, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        reader: PushReader,
+        outbound: Outbound,
+        activations: Activations,
+        clock: Clock,
+    ) -> None:
         self._journal = journal
         self._reader = reader
         self._outbound = outbound
+        self._activations = activations
         self._clock = clock
         self._locks = KeyedLocks()
         self._users: set[str] = set()
@@ -73,11 +85,12 @@ class Pushers:
         """Return the user's pushers, in the order of their ids."""
         return await self._reader.pushers(user_id)
 
-    async def put(self, pusher: PusherId, device_id: str, wanted: WantedPusher, *, append: bool) -> None:
+    async def put(self, pusher: PusherId, device_id: str, wanted: WantedPusher, *, append: bool) -> bool:
         """Create a pusher, or change the one that has this id; it belongs to the device that set it last.
 
-        Without `append`, pushers of others for the same application and device go: it has changed hands. Raises
-        `M_MISSING_PARAM`, `M_INVALID_PARAM` and `M_TOO_LARGE`.
+        Without `append`, pushers of others for the same application and device go: it has changed hands. Return whether
+        it is used already: one for Web Push is sent a token first, which has to come back. Raises `M_MISSING_PARAM`,
+        `M_INVALID_PARAM` and `M_TOO_LARGE`.
         """
         _check_id(pusher)
         row = self._row(pusher, device_id, wanted)
@@ -85,12 +98,19 @@ class Pushers:
             existing = await self._reader.pushers(pusher.user_id)
             if len(existing) >= MAX_PUSHERS and all(each.id != pusher for each in existing):
                 raise invalid_param(f"A user can have at most {MAX_PUSHERS} pushers.")
+            former = next((each for each in existing if each.id == pusher), None)
+            if row.kind == WEB_PUSH:
+                active = former is not None and former.activated and _goes_to_the_same(former, row)
+                row = row._replace(activated=active)
             batch = Batch([row], feed=[PushersChanged(pusher.user_id)])
             if not append:
                 others = await self._reader.others_with(pusher.app_id, pusher.pushkey, pusher.user_id)
                 batch.writes.append(DeletePushersOfOthers(pusher.app_id, pusher.pushkey, pusher.user_id))
                 batch.feed += [PushersChanged(other) for other in others]
             await self._journal.submit(batch)
+        if not row.activated:
+            self._activations.begin(row)
+        return row.activated
 
     async def delete(self, pusher: PusherId) -> None:
         """Delete a pusher; one that does not exist is gone already."""
@@ -135,6 +155,8 @@ class Pushers:
             raise invalid_param(
                 f"There is no kind of pusher '{wanted.kind}' here; there are {', '.join(KINDS)}."
             )
+        if wanted.kind == WEB_PUSH and not is_point(_bytes_of(pusher.pushkey, "pushkey")):
+            raise invalid_param("'pushkey' must be the device's public key on P-256, in Base64.")
         return PusherRow(
             *pusher,
             kind=wanted.kind,
@@ -154,9 +176,15 @@ class Pushers:
         """Return a pusher's `data` as JSON, if it is what its kind asks for."""
         if wanted.data is None:
             raise missing_param("data")
-        if "url" not in wanted.data:
-            raise missing_param("data.url")
-        check_gateway(wanted.data["url"], self._outbound)
+        for name in ("url", "auth") if wanted.kind == WEB_PUSH else ("url",):
+            if name not in wanted.data:
+                raise missing_param(f"data.{name}")
+        if wanted.kind == WEB_PUSH:
+            check_push_resource(wanted.data["url"], self._outbound)
+            if len(_bytes_of(wanted.data["auth"], "data.auth")) != AUTH_BYTES:
+                raise invalid_param(f"'data.auth' must be {AUTH_BYTES} bytes in Base64.")
+        else:
+            check_gateway(wanted.data["url"], self._outbound)
         if not isinstance(wanted.data.get("format", ""), str):
             raise invalid_param("'data.format' must be a string.")
         data = encode_json(wanted.data)
@@ -184,7 +212,21 @@ def public_form(row: PusherRow) -> dict[str, Any]:
     }
     if row.profile_tag is not None:
         form["profile_tag"] = row.profile_tag
+    if row.kind == WEB_PUSH:
+        form["activated"] = row.activated
     return form
+
+
+def _goes_to_the_same(former: PusherRow, row: PusherRow) -> bool:
+    """Return whether a pusher for Web Push that is set again is still the same subscription."""
+    before, now = parse_json(former.data), parse_json(row.data)
+    return former.kind == row.kind and all(before.get(name) == now.get(name) for name in ("url", "auth"))
+
+
+def _bytes_of(value: object, name: str) -> bytes:
+    if not isinstance(value, str):
+        raise invalid_param(f"'{name}' must be a string.")
+    return decode_base64(value)
 
 
 def _check_id(pusher: PusherId) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.signing import ALGORITHM, SEED_BYTES, SigningKey, parse_signing_key
+from hamrasan.push.web_push import key_from_text, key_to_text, new_key
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.log import get_logger
 from hamrasan.storage.ports.journal import Batch
@@ -14,6 +17,8 @@ from hamrasan.storage.ports.server import SetServerName
 from hamrasan.storage.sqlite.store import Store
 
 KEY_FILE = "signing.key"
+VAPID_FILE = "vapid.key"
+"""By this key push services of browsers know the server; with another one, subscriptions end."""
 KEY_MODE = 0o600
 """Whoever reads the key can speak for the server."""
 KEY_VERSION_LETTERS = 6
@@ -51,27 +56,50 @@ async def claim_folder(store: Store, name: str) -> None:
 def open_signing_key(data_dir: Path, entropy: Entropy) -> SigningKey:
     """Return the server's key, making one at the first start. Raises `SigningKeyDamaged`, `OSError`."""
     path = data_dir / KEY_FILE
-    try:
-        text = path.read_text("ascii")
-    except FileNotFoundError:
-        return _make(path, entropy)
-    except UnicodeDecodeError:
-        raise SigningKeyDamaged(path, "it is not text") from None
-    if path.stat().st_mode & 0o077:
-        _log.warning("others than the server's user may read the signing key", file=str(path))
+    text = _read(path)
+    if text is None:
+        key = SigningKey(f"{ALGORITHM}:a_{entropy.id(KEY_VERSION_LETTERS)}", entropy.bytes(SEED_BYTES))
+        _write(path, key.to_text() + "\n")
+        return key
     try:
         return parse_signing_key(text)
     except MatrixError as error:
         raise SigningKeyDamaged(path, error.message) from None
 
 
-def _make(path: Path, entropy: Entropy) -> SigningKey:
-    """Write a new key so that the file is either complete or not there, whenever the power fails."""
-    key = SigningKey(f"{ALGORITHM}:a_{entropy.id(KEY_VERSION_LETTERS)}", entropy.bytes(SEED_BYTES))
+def open_vapid_key(data_dir: Path) -> EllipticCurvePrivateKey:
+    """Return the key for Web Push, making one at the first start. Raises `SigningKeyDamaged`, `OSError`."""
+    path = data_dir / VAPID_FILE
+    text = _read(path)
+    if text is None:
+        key = new_key()
+        _write(path, key_to_text(key))
+        return key
+    try:
+        return key_from_text(text)
+    except ValueError as error:
+        raise SigningKeyDamaged(path, str(error)) from None
+
+
+def _read(path: Path) -> str | None:
+    """Return the text of a key file, None if there is none."""
+    try:
+        text = path.read_text("ascii")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise SigningKeyDamaged(path, "it is not text") from None
+    if path.stat().st_mode & 0o077:
+        _log.warning("others than the server's user may read the signing key", file=str(path))
+    return text
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a new key file so that it is either complete or not there, whenever the power fails."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, KEY_MODE), "w") as file:
-        file.write(key.to_text() + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -80,4 +108,3 @@ def _make(path: Path, entropy: Entropy) -> SigningKey:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return key

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from hamrasan.http.services import Ground, PersonalServices, PushServices, RoomServices, SyncServices
+from hamrasan.push.activation import Activations
 from hamrasan.push.delivery import Delivery
 from hamrasan.push.history import NotificationHistory
 from hamrasan.push.notification import Notifications
-from hamrasan.push.pushers import HTTP, Pushers
+from hamrasan.push.pushers import Pushers
 from hamrasan.push.reactor import PushReactor
-from hamrasan.push.senders import GatewaySender
+from hamrasan.push.senders import GatewaySender, WebPushSender
+from hamrasan.push.web_push import Vapid
 from hamrasan.rooms.followers import EventFeed
+from hamrasan.runtime.settings import Settings
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.observation import counting_pushes
+from hamrasan.storage.ports.push import HTTP, WEB_PUSH
 from hamrasan.storage.sqlite.store import Store
 
 
@@ -26,7 +30,10 @@ def build_push(
 ) -> PushServices:
     """Put together what tells devices of news that do not ask."""
     journal, clock = store.journal, ground.clock
-    pushers = Pushers(journal, store.push, ground.outbound, clock)
+    vapid = Vapid(ground.vapid_key, _contact(ground.settings), clock)
+    web_push = WebPushSender(ground.outbound, vapid, ground.entropy)
+    activations = Activations(journal, store.push, web_push, clock, ground.entropy, tasks)
+    pushers = Pushers(journal, store.push, ground.outbound, activations, clock)
     reactor = PushReactor(
         journal,
         feed,
@@ -47,15 +54,28 @@ def build_push(
         store.push,
         pushers,
         notifications,
-        {HTTP: GatewaySender(ground.outbound)},
+        {HTTP: GatewaySender(ground.outbound), WEB_PUSH: web_push},
         clock,
         tasks,
         reactor.all_pushed,
         counting_pushes(ground.metrics),
     )
     ground.metrics.waiting_pushers.set_function(lambda: delivery.waiting)
-    history = NotificationHistory(
-        journal,
+    return PushServices(
+        pushers=pushers,
+        push_activations=activations,
+        vapid=vapid,
+        push_reactor=reactor,
+        push_delivery=delivery,
+        notification_history=_history(store, ground, personal, rooms),
+    )
+
+
+def _history(
+    store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices
+) -> NotificationHistory:
+    return NotificationHistory(
+        store.journal,
         rooms.registry,
         store.rooms,
         store.events,
@@ -65,8 +85,11 @@ def build_push(
         rooms.receipts,
         personal.push_rules,
         personal.ignored,
-        clock,
+        ground.clock,
     )
-    return PushServices(
-        pushers=pushers, push_reactor=reactor, push_delivery=delivery, notification_history=history
-    )
+
+
+def _contact(settings: Settings) -> str:
+    """Return the address at which those who run push services find the operator."""
+    url = settings.base_url
+    return url if url.startswith("https:") else f"https://{settings.server_name}"

@@ -25,7 +25,7 @@ from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.runtime.tasks import TaskSupervisor
-from hamrasan.server.folder import claim_folder, open_signing_key
+from hamrasan.server.folder import claim_folder, open_signing_key, open_vapid_key
 from hamrasan.server.observation import counting_commits, counting_failures, counting_refusals, watch
 from hamrasan.server.services import build_services
 from hamrasan.storage.health import JournalHealth
@@ -145,6 +145,7 @@ async def start_server(
             ),
             health=JournalHealth(store.journal, clock.monotonic),
             outbound=outbound,
+            vapid_key=open_vapid_key(settings.data_dir),
         )
         tasks = TaskSupervisor(counting_failures(metrics))
         services, identity = build_services(ground, store, tasks, password_cost)

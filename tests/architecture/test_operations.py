@@ -22,6 +22,7 @@ OWN = (
     "/metrics",
     "/_matrix/client/v3/auth/",
     "/_matrix/client/unstable/",
+    "/_matrix/client/v3/pushers/ack",
     "/oauth/",
     "/account",
     "/link",

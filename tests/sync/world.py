@@ -16,6 +16,7 @@ from hamrasan.http.services import Ground
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.filters import parse_filter
 from hamrasan.protocol.signing import SigningKey
+from hamrasan.push.web_push import new_key
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
@@ -57,6 +58,7 @@ class World:
             signing_key=SigningKey("ed25519:a_1", bytes(32)),
             health=JournalHealth(self.store.journal, self.clock.monotonic),
             outbound=Outbound(),
+            vapid_key=new_key(),
         )
         self.services, self._identity = build_services(ground, self.store, self.tasks, CHEAP)
 

@@ -6,6 +6,11 @@ from typing import NamedTuple, Protocol
 
 from hamrasan.storage.ports.journal import Position
 
+HTTP = "http"
+"""Kind of a pusher that sends to a push gateway."""
+WEB_PUSH = "webpush"
+"""Kind of a pusher that sends to a push service by Web Push (MSC4174)."""
+
 
 class PusherId(NamedTuple):
     """What tells pushers apart."""

@@ -30,6 +30,7 @@ async def get_capabilities(request: Request, services: Services) -> Response:
         "m.set_avatar_url": {"enabled": True},
         "m.3pid_changes": {"enabled": False},
         "m.forget_forced_upon_leave": {"enabled": False},
+        "m.webpush": {"enabled": True, "vapid": services.vapid.public_key},  # MSC4174
     }
     if requester.is_admin:
         capabilities["m.account_moderation"] = {"suspend": True, "lock": True}

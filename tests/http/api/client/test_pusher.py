@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hamrasan.push.pushers import MAX_APP_ID_CHARS, MAX_DATA_BYTES, MAX_PUSHERS, MAX_PUSHKEY_BYTES
-from tests.gateways import HERE
+from tests.gateways import HERE, gateway
+from tests.push.devices import APP, Device
 from tests.running import PASSWORD, Person, Running, answered, refused, running
 
 URL = "https://push.example.org/_matrix/push/v1/notify"
@@ -195,3 +196,12 @@ def test_pushers_survive_a_restart(tmp_path: Any) -> None:
     with running(tmp_path) as server, server.anonymous() as http:
         answer = http.get("/_matrix/client/v3/pushers", headers={"Authorization": f"Bearer {token}"})
         assert answered(answer)["pushers"] == [wish()]
+
+
+def test_a_subscription_to_web_push_is_used_once_it_was_confirmed(lenient: Running) -> None:
+    alice = lenient.register()
+    with gateway() as service:
+        token = Device(service).subscribe(alice, service)
+    assert [pusher["activated"] for pusher in listed(alice)] == [False]
+    assert alice.post("/pushers/ack", {"app_id": APP, "ack_token": token}) == {}
+    assert [pusher["activated"] for pusher in listed(alice)] == [True]
