@@ -23,6 +23,8 @@ from tests.spec.operations import problems_of
 
 SHARED_SECRET = "a secret of the tests only"
 PASSWORD = "correct horse battery staple"
+DRAFT = b"org.matrix.msc"
+"""In the query of a request that asks for what is only proposed; then the answer is not the specification's."""
 _names = itertools.count(1)
 
 
@@ -30,6 +32,8 @@ def check_form(response: httpx.Response) -> None:
     """Fail unless an answer has the form that the specification gives it; runs after every request of every test."""
     response.read()
     path = response.request.url.raw_path.partition(b"?")[0].decode("ascii")
+    if DRAFT in response.request.url.query and response.status_code < 400:
+        return
     wrong = problems_of(response.request.method, path, response.status_code, response.content)
     assert not wrong, "\n".join(wrong)
     note(response)

@@ -42,6 +42,7 @@ from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.dehydrate_device import DehydrateDevice
+from hamrasan.flows.delayed_events import DelayedEvents
 from hamrasan.flows.end_sessions import EndSessions
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.login import Login
@@ -51,6 +52,7 @@ from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.set_state import SetState
 from hamrasan.flows.signing_in import SigningIn
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.repository import MediaRepository
@@ -227,6 +229,8 @@ class StoryServices:
     """Stories that cross the other groups."""
 
     change_profile: ChangeProfile
+    set_state: SetState
+    delayed_events: DelayedEvents
     create_room: CreateRoom
     join_room: JoinRoom
     upgrade_room: UpgradeRoom

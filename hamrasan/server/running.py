@@ -176,6 +176,7 @@ def _begin_background_work(services: Services, identity: Identity, tasks: TaskSu
     identity.start(tasks)
     tasks.keep_running("application services", services.service_dispatcher.update)
     tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
+    tasks.keep_running("delayed events", services.delayed_events.keep_sending)
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
     tasks.keep_running("push reactor", services.push_reactor.run)
     tasks.keep_running("push delivery", services.push_delivery.run)

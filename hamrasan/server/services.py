@@ -30,11 +30,13 @@ from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
 from hamrasan.flows.deactivate_account import Departure
 from hamrasan.flows.dehydrate_device import DehydrateDevice
+from hamrasan.flows.delayed_events import DelayedEvents
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.set_state import SetState
 from hamrasan.flows.signing_in import SigningIn, assemble_signing_in
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
@@ -126,7 +128,7 @@ def build_services(
         syncing,
         push,
         build_appservices(store, ground, feed, personal, rooms, tasks),
-        _stories(store, identity, signing_in, encryption, personal, rooms, tasks),
+        _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
     )
     return services, identity
 
@@ -319,6 +321,7 @@ def _unread_counter(
 
 def _stories(
     store: Store,
+    ground: Ground,
     identity: Identity,
     signing_in: SigningIn,
     encryption: EncryptionServices,
@@ -327,7 +330,22 @@ def _stories(
     tasks: TaskSupervisor,
 ) -> StoryServices:
     carry_over = CarryOverSettings(rooms.registry, personal.account_data, personal.tags, personal.push_rules)
+    set_state = SetState(rooms.registry, rooms.access, rooms.membership, rooms.aliases)
+    delayed_events = DelayedEvents(
+        store.journal,
+        store.delayed_events,
+        rooms.registry,
+        rooms.access,
+        rooms.messages,
+        set_state,
+        identity.accounts,
+        ground.clock,
+        ground.entropy,
+    )
+    identity.deactivate_account.on_departure(lambda account: delayed_events.forget(account.user_id))
     return StoryServices(
+        set_state=set_state,
+        delayed_events=delayed_events,
         change_profile=ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks),
         create_room=CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership),
         join_room=JoinRoom(rooms.membership, rooms.registry, carry_over),

@@ -211,3 +211,17 @@ def test_rooms_are_named_listed_guarded_and_upgraded(client_server: ServerProces
     assert report["byTime"]
     upgraded = {"version": "12", "before": True, "after": True, "name": "میدان شهر", "history": 2}
     assert report["upgraded"] == upgraded
+
+
+def test_events_wait_for_their_time(client_server: ServerProcess) -> None:
+    """As calls use it (MSC4140): Element Call leaves for a member whose client is heard of no more."""
+    report = run_scenario("delayed", url=client_server.url, names=["js-delays", "js-sees"])
+    assert report == {
+        "scheduled": True,
+        "heard": ["sent at once"],
+        "state": {"left": True},
+        "outcomes": ["send", "cancel"],
+        "left": True,
+        "refusal": {"status": 404, "errcode": "M_NOT_FOUND"},
+        "tooLong": "M_MAX_DELAY_EXCEEDED",
+    }

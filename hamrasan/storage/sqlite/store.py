@@ -14,6 +14,7 @@ from hamrasan.storage.sqlite import (
     cross_signing,
     cursors,
     dehydrated_devices,
+    delayed_events,
     devices,
     encryption,
     journal,
@@ -32,6 +33,7 @@ from hamrasan.storage.sqlite.cross_signing import SqliteCrossSigning
 from hamrasan.storage.sqlite.cursors import SqliteCursors
 from hamrasan.storage.sqlite.database import Database, connect, migrate, missing_migrations
 from hamrasan.storage.sqlite.dehydrated_devices import SqliteDehydratedDevices
+from hamrasan.storage.sqlite.delayed_events import SqliteDelayedEvents
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
@@ -54,6 +56,7 @@ STATEMENTS: Statements = {
     **cursors.STATEMENTS,
     **cross_signing.STATEMENTS,
     **dehydrated_devices.STATEMENTS,
+    **delayed_events.STATEMENTS,
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
     **journal.STATEMENTS,
@@ -122,6 +125,7 @@ class Store:
     filters: SqliteFilters
     push: SqlitePush
     cursors: SqliteCursors
+    delayed_events: SqliteDelayedEvents
     database: Database
     _lock: IO[bytes] | None
 
@@ -218,6 +222,7 @@ def _assemble(
         filters=SqliteFilters(database),
         push=SqlitePush(database),
         cursors=SqliteCursors(database),
+        delayed_events=SqliteDelayedEvents(database),
         database=database,
         _lock=lock,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hamrasan.http.api.client import delayed_events
 from hamrasan.http.application_service import massaged_timestamp
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, Deferred, json_bytes
@@ -19,6 +20,8 @@ async def send_message(request: Request, services: Services) -> Answer:
     path = request.path
     event_type, txn_id = path["event_type"], path["txn_id"]
     check_opaque_id(txn_id, "transaction id")
+    if delayed_events.MARK in request.query_string:
+        return await delayed_events.delay(request, services, None, txn_id)
     content = request.strict_json()
     room = await services.access.joined(path["room_id"], requester.user_id)
     txn = Transaction(requester.device_id, txn_id)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from hamrasan.http.api.client import delayed_events
 from hamrasan.http.application_service import massaged_timestamp
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
-from hamrasan.protocol.errors import invalid_param
-from hamrasan.rooms.aliases import CANONICAL_ALIAS
 from hamrasan.rooms.membership import MEMBER
-from hamrasan.rooms.messages import REDACTION
-from hamrasan.rooms.new_event import NewEvent
 
 
 async def set_state(request: Request, services: Services) -> Response:
@@ -23,19 +20,11 @@ async def set_state(request: Request, services: Services) -> Response:
     leaves = event_type == MEMBER and state_key == user_id and content.get("membership") == "leave"
     if not leaves:
         active_requester(request)
-    sent_ts = massaged_timestamp(request)
-    if event_type == MEMBER:
-        event_id = await services.membership.put_state(
-            request.path["room_id"], user_id, state_key, content, sent_ts
-        )
-        return ok({"event_id": event_id})
-    if event_type == REDACTION:
-        raise invalid_param("A redaction is no state; please use /redact.")
-    room = await services.access.joined(request.path["room_id"], user_id)
-    if event_type == CANONICAL_ALIAS and not state_key:
-        await services.aliases.check_canonical(room, content)
-    new = NewEvent(event_type, user_id, content, state_key, origin_server_ts=sent_ts)
-    event_id = await services.registry.send(room, new)
+    if delayed_events.MARK in request.query_string:
+        return await delayed_events.delay(request, services, state_key, None)
+    event_id = await services.set_state.set(
+        request.path["room_id"], user_id, event_type, state_key, content, massaged_timestamp(request)
+    )
     return ok({"event_id": event_id})
 
 

@@ -14,6 +14,7 @@ UNSTABLE_FEATURES: dict[str, bool] = {
     "org.matrix.e2e_cross_signing": True,
     "org.matrix.msc3814": True,
     "org.matrix.msc3967": True,
+    "org.matrix.msc4140": True,
     "org.matrix.msc4143": True,
 }
 """What is served before the specification has it, by the name that clients look for."""
