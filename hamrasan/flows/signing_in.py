@@ -9,6 +9,7 @@ from hamrasan.accounts.oauth.approvals import Approvals
 from hamrasan.accounts.oauth.clients import Clients
 from hamrasan.accounts.oauth.codes import AuthorizationCodes
 from hamrasan.accounts.oauth.device_grants import DeviceGrants
+from hamrasan.accounts.rendezvous import Rendezvous
 from hamrasan.flows.identity import Identity
 from hamrasan.flows.oauth_tokens import OAuthTokens
 from hamrasan.runtime.clock import Clock
@@ -27,6 +28,7 @@ class SigningIn:
     oauth_device_grants: DeviceGrants
     oauth_tokens: OAuthTokens
     approvals: Approvals
+    rendezvous: Rendezvous
 
 
 def assemble_signing_in(
@@ -39,6 +41,7 @@ def assemble_signing_in(
     return SigningIn(
         oauth_device_grants=device_grants,
         approvals=identity.approvals,
+        rendezvous=Rendezvous(clock, entropy),
         browser_sessions=BrowserSessions(journal, reader, clock, entropy),
         oauth_clients=clients,
         oauth_codes=codes,

@@ -12,7 +12,7 @@ from hamrasan.http.body_stream import BodyStream, Source
 from hamrasan.http.errors import response_to
 from hamrasan.http.exchange import Exchange
 from hamrasan.http.gate import Gate
-from hamrasan.http.heads import PREFLIGHT_HEADERS, date_line
+from hamrasan.http.heads import CONDITIONAL, CONDITIONAL_HEADERS, PREFLIGHT_HEADERS, date_line
 from hamrasan.http.limits import MAX_IGNORED_BODY_BYTES
 from hamrasan.http.request import Peer, Request
 from hamrasan.http.response import Answer, Response
@@ -187,6 +187,8 @@ class Engine:
 
     def _preflight(self, path: str) -> Response:
         """OPTIONS never runs a handler, and is answered alike whether there is one or not."""
+        if path.startswith(CONDITIONAL):
+            return Response(204, b"", headers=CONDITIONAL_HEADERS)
         if path == "*" or path.startswith(_SHARED):
             return Response(204, b"", headers=PREFLIGHT_HEADERS)
         try:

@@ -20,6 +20,14 @@ CORS = (
 PREFLIGHT_HEADERS: Headers = (("Access-Control-Max-Age", "86400"),)
 """Browsers ask once a day (or as seldom as they allow) instead of before each request: a round trip less."""
 
+CONDITIONAL = "/_matrix/client/unstable/org.matrix.msc4108/rendezvous"
+"""Where browsers ask with conditions (rendezvous, MSC4108), which other endpoints do not know."""
+CONDITIONAL_HEADERS: Headers = (
+    *PREFLIGHT_HEADERS,
+    ("Access-Control-Allow-Headers", "If-Match, If-None-Match"),
+)
+"""Browsers take what several headers of this name say together."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 KEEP = b""

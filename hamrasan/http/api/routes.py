@@ -53,6 +53,7 @@ from hamrasan.http.api.client import (
     registration,
     registration_tokens,
     relations,
+    rendezvous,
     report_content,
     room_event_by_timestamp,
     room_initial_sync,
@@ -162,6 +163,7 @@ ADMIN_ROUTES: list[Route] = [route for module in ADMIN_MODULES for route in modu
 
 PAGE_ROUTES: list[Route] = [
     *oauth_server_metadata.UNSTABLE_ROUTES,
+    *rendezvous.UNSTABLE_ROUTES,
     *(route for module in (*OAUTH_MODULES, *PAGE_MODULES) for route in module.ROUTES),
 ]
 

@@ -15,6 +15,8 @@ UNSTABLE_FEATURES: dict[str, bool] = {
     "org.matrix.msc3814": True,
     "org.matrix.msc3967": True,
     "org.matrix.msc4140": True,
+    "io.element.msc4388": True,
+    "org.matrix.msc4108": True,
     "org.matrix.msc4143": True,
 }
 """What is served before the specification has it, by the name that clients look for."""
