@@ -52,7 +52,7 @@ def accept(_: Received) -> Answer:
 class Gateway:
     """Takes down what it is sent, and answers as `answer` says, which may take its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.answer: Callable[[Received], Answer] = accept
         self.received: list[Received] = []
         """Every request, in the order in which they came."""
@@ -75,14 +75,15 @@ class Gateway:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     @property
     def url(self) -> str:
@@ -134,8 +135,8 @@ class Gateway:
 
 
 @contextmanager
-def gateway() -> Iterator[Gateway]:
-    own = Gateway()
+def gateway(host: str = "127.0.0.1") -> Iterator[Gateway]:
+    own = Gateway(host)
     try:
         yield own
     finally:

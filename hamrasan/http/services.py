@@ -55,8 +55,10 @@ from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.set_state import SetState
 from hamrasan.flows.signing_in import SigningIn
 from hamrasan.flows.upgrade_room import UpgradeRoom
+from hamrasan.media.previews import UrlPreviews
 from hamrasan.media.repository import MediaRepository
 from hamrasan.media.thumbnails import Thumbnails
+from hamrasan.media.workers import Workers
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.push.activation import Activations
@@ -153,6 +155,8 @@ class MediaServices:
 
     media: MediaRepository
     thumbnails: Thumbnails
+    url_previews: UrlPreviews
+    workers: Workers
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,25 @@ def make_thumbnail(file: Path, box: Size | None, crop: bool, animated: bool) -> 
         raise Refused("unreadable") from error
 
 
+def examine_picture(file: Path) -> tuple[str, int, int]:
+    """Return content type, width and height of a picture, upright. Raises `Refused`."""
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Refused("too large")
+            content_type = f"image/{(image.format or '').lower()}"
+            image.load()
+            width, height = image.size
+            sideways = _orientation(image) in _SIDEWAYS
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise Refused("too large") from error
+    except Refused:
+        raise
+    except Exception as error:  # whatever a reader stumbles over
+        raise Refused("unreadable") from error
+    return (content_type, height, width) if sideways else (content_type, width, height)
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))

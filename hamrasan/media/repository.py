@@ -123,6 +123,21 @@ class MediaRepository:
             await self._store(user_id, file, write)
         return f"mxc://{self._server_name}/{media_id}"
 
+    async def adopt(self, content: bytes, content_type: str) -> str:
+        """Store a file that is nobody's, such as the picture of a page; return its id. Raises as `upload` does."""
+        file = await self._spool.receive(_one_piece(content), len(content))
+        media_id = self._entropy.id(limits.ID_LETTERS)
+        now_ms, name = self._clock.now_ms(), self._server_name
+        try:
+            async with self._locks(file.key):
+                await self._keep(
+                    file,
+                    NewMedia(name, media_id, None, now_ms, None, file.hash, file.size, content_type, None),
+                )
+        finally:
+            self._spool.drop(file)
+        return media_id
+
     async def reserve(self, user_id: str) -> tuple[str, int]:
         """Reserve an id for a file that comes later; return its `mxc://` URI, and until when (milliseconds).
 
@@ -214,13 +229,17 @@ class MediaRepository:
             await self._check_quota(user_id, file.size)
             if isinstance(write, FillMedia):
                 await self._access_reserved(user_id, (write.server_name, write.media_id))
-            if await self._reader.is_wanted(file.hash):
-                await self._journal.submit(Batch([write]))
-                return
-            self._spool.mark(file.key)
-            await self._put(file.key, file.path)
+            await self._keep(file, write)
+
+    async def _keep(self, file: ArrivedFile, write: NewMedia | FillMedia) -> None:
+        """Make the bytes of a file a blob, unless they are one, and commit what is known of it; under its lock."""
+        if await self._reader.is_wanted(file.hash):
             await self._journal.submit(Batch([write]))
-            self._spool.unmark(file.key)
+            return
+        self._spool.mark(file.key)
+        await self._put(file.key, file.path)
+        await self._journal.submit(Batch([write]))
+        self._spool.unmark(file.key)
 
     # Downloading.
 
@@ -285,6 +304,15 @@ class MediaRepository:
         finally:
             self._spool.drop_scratch(path)
 
+    @asynccontextmanager
+    async def written(self, content: bytes) -> AsyncIterator[Path]:
+        """Have bytes in a file."""
+        file = await self._spool.receive(_one_piece(content), len(content))
+        try:
+            yield file.path
+        finally:
+            self._spool.drop(file)
+
     async def keep_thumbnail(self, row: PutThumbnail, file: Path) -> None:
         """Keep a thumbnail that is in `file`. Raises `M_NOT_FOUND` if what it shows was deleted meanwhile."""
         async with self._locks(row.hash.hex()):
@@ -344,6 +372,10 @@ class MediaRepository:
             before_ms = self._clock.now_ms() - limits.SWEEP_S * 1000
             await self._journal.submit(Batch([DeleteUnfilledMedia(before_ms)]))
             await asyncio.sleep(limits.SWEEP_S)
+
+
+async def _one_piece(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _unknown_id() -> MatrixError:

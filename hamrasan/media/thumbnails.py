@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hamrasan.media.refusals import Refusal, Refused, Size
 from hamrasan.media.repository import MediaRepository
 from hamrasan.media.thumbnail_sizes import box_for, thumbnail_key, variant_of
-from hamrasan.media.thumbnail_workers import ThumbnailWorkers
+from hamrasan.media.workers import Workers
 from hamrasan.protocol.errors import MatrixError, not_found, too_large
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.keyed_locks import KeyedLocks
@@ -32,16 +32,12 @@ class ReadyThumbnail:
 class Thumbnails:
     """Gives thumbnails."""
 
-    def __init__(self, reader: MediaReader, repository: MediaRepository, workers: ThumbnailWorkers) -> None:
+    def __init__(self, reader: MediaReader, repository: MediaRepository, workers: Workers) -> None:
         self._reader = reader
         self._repository = repository
         self._workers = workers
         self._locks = KeyedLocks()
         self._refused: BoundedCache[bytes, Refusal] = BoundedCache(REMEMBERED_REFUSALS)
-
-    async def close(self) -> None:
-        """End the workers."""
-        await self._workers.end()
 
     async def access(
         self, media: MediaRow, width: int, height: int, crop: bool, animated: bool
@@ -73,7 +69,7 @@ class Thumbnails:
         crop, animated = "-crop" in variant, variant.endswith("-animated")
         try:
             async with self._repository.on_disk(hash, size) as source, self._repository.scratch() as target:
-                content_type, made = await self._workers.make(source, target, box, crop, animated)
+                content_type, made = await self._workers.make_thumbnail(source, target, box, crop, animated)
                 row = PutThumbnail(hash, variant, content_type, made)
                 await self._repository.keep_thumbnail(row, target)
                 return row

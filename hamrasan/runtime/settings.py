@@ -100,6 +100,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     max_upload_size: Size = _UPLOAD_SIZE
     media_quota: Size = _QUOTA
+    url_previews: bool = False
+    unauthenticated_media: bool = False
     reachable_networks: tuple[str, ...] = ()
     turn_uris: tuple[str, ...] = ()
     turn_shared_secret: str | None = field(default=None, repr=False)
@@ -288,6 +290,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("trusted_proxies", _NETWORKS),
     Setting("max_upload_size", _SIZE_KIND),
     Setting("media_quota", _SIZE_KIND),
+    Setting("url_previews", _BOOLEAN),
+    Setting("unauthenticated_media", _BOOLEAN),
     Setting("reachable_networks", _NETWORKS),
     Setting("turn_uris", _TURN_KIND),
     Setting("turn_shared_secret", _SECRET, secret=True),

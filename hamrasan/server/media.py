@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hamrasan.http.services import Ground, MediaServices
+from hamrasan.media.previews import UrlPreviews
 from hamrasan.media.repository import MediaRepository
 from hamrasan.media.spool import Spool
-from hamrasan.media.thumbnail_workers import ThumbnailWorkers
 from hamrasan.media.thumbnails import Thumbnails
+from hamrasan.media.workers import Workers
 from hamrasan.storage.blobs.folder import BlobFolder
 from hamrasan.storage.sqlite.store import Store
 
@@ -30,4 +31,19 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
         int(settings.max_upload_size),
         int(settings.media_quota) or None,
     )
-    return MediaServices(media=repository, thumbnails=Thumbnails(store.media, repository, ThumbnailWorkers()))
+    workers = Workers()
+    return MediaServices(
+        media=repository,
+        thumbnails=Thumbnails(store.media, repository, workers),
+        url_previews=UrlPreviews(
+            store.journal,
+            store.media,
+            repository,
+            workers,
+            ground.outbound,
+            ground.clock,
+            settings.server_name,
+            settings.url_previews,
+        ),
+        workers=workers,
+    )

@@ -108,7 +108,7 @@ class RunningServer:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
         self.identity.close()
-        await self.services.thumbnails.close()
+        await self.services.workers.end()
         self.services.media.close()
         await self.services.outbound.close()
         await self.store.close()
@@ -151,7 +151,7 @@ async def start_server(
         services, identity = build_services(ground, store, tasks, password_cost)
         unwind.callback(identity.close)
         unwind.callback(services.media.close)
-        unwind.push_async_callback(services.thumbnails.close)
+        unwind.push_async_callback(services.workers.end)
         await services.media.recover()
         await services.act_for_service.make_senders()
         limiter = RateLimiter(
@@ -182,6 +182,7 @@ def _begin_background_work(services: Services, identity: Identity, tasks: TaskSu
     tasks.keep_running("push delivery", services.push_delivery.run)
     tasks.keep_running("presence", services.presence.keep_sweeping)
     tasks.keep_running("media", services.media.keep_sweeping)
+    tasks.keep_running("url_previews", services.url_previews.keep_sweeping)
     tasks.keep_running("to_device", services.to_device.keep_forgetting)
 
 

@@ -63,6 +63,24 @@ class DeleteThumbnails(NamedTuple):
     hash: bytes
 
 
+class PutUrlPreview(NamedTuple):
+    """What is known of a page; replaces what was known before."""
+
+    url: str
+    body: bytes
+    """JSON, as clients get it."""
+    media_id: str | None
+    """Of the picture in it, which is a file of this server."""
+    expires_ms: int
+    """Until when it is good enough not to look again."""
+
+
+class DeleteUrlPreview(NamedTuple):
+    """Nothing is known of a page any more."""
+
+    url: str
+
+
 MediaRow = NewMedia
 """A file as it is stored."""
 
@@ -87,6 +105,12 @@ class MediaReader(Protocol):
 
     async def thumbnails(self, hash: bytes) -> list[PutThumbnail]:
         """Return all thumbnails of a file."""
+
+    async def url_preview(self, url: str) -> PutUrlPreview | None:
+        """Return what is known of a page."""
+
+    async def old_url_previews(self, before_ms: int, limit: int) -> list[PutUrlPreview]:
+        """Return at most `limit` previews that expired before a time."""
 
     async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
         """Return at most `limit` files and reserved ids of a user."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamrasan.storage.ports import media as port
-from hamrasan.storage.ports.media import MediaRow, PutThumbnail
+from hamrasan.storage.ports.media import MediaRow, PutThumbnail, PutUrlPreview
 from hamrasan.storage.sqlite.database import Database
 
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
@@ -18,12 +18,19 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
         " ON CONFLICT (hash, variant) DO UPDATE SET content_type = excluded.content_type, size = excluded.size"
     ),
     port.DeleteThumbnails: "DELETE FROM thumbnails WHERE hash = ?",
+    port.PutUrlPreview: (
+        "INSERT INTO url_previews VALUES (?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET"
+        " body = excluded.body, media_id = excluded.media_id, expires_ms = excluded.expires_ms"
+    ),
+    port.DeleteUrlPreview: "DELETE FROM url_previews WHERE url = ?",
     port.DeleteUnfilledMedia: "DELETE FROM media WHERE expires_ms IS NOT NULL AND expires_ms <= ?",
 }
 
 _ROW = "SELECT server_name, media_id, user_id, created_ms, expires_ms, hash, size, content_type, file_name FROM media"
 
 _THUMBNAIL = "SELECT hash, variant, content_type, size FROM thumbnails WHERE hash = ?"
+
+_PREVIEW = "SELECT url, body, media_id, expires_ms FROM url_previews"
 
 
 class SqliteMedia:
@@ -60,6 +67,16 @@ class SqliteMedia:
     async def thumbnails(self, hash: bytes) -> list[PutThumbnail]:
         """Return all thumbnails of a file."""
         return [PutThumbnail._make(row) for row in self._database.rows(_THUMBNAIL, (hash,))]
+
+    async def url_preview(self, url: str) -> PutUrlPreview | None:
+        """Return what is known of a page."""
+        row = self._database.get(_PREVIEW + " WHERE url = ?", (url,))
+        return None if row is None else PutUrlPreview._make(row)
+
+    async def old_url_previews(self, before_ms: int, limit: int) -> list[PutUrlPreview]:
+        """Return at most `limit` previews that expired before a time."""
+        sql = _PREVIEW + " WHERE expires_ms < ? ORDER BY expires_ms LIMIT ?"
+        return [PutUrlPreview._make(row) for row in self._database.rows(sql, (before_ms, limit))]
 
     async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
         """Return at most `limit` files and reserved ids of a user."""

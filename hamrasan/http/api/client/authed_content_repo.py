@@ -6,7 +6,7 @@ from functools import partial
 
 from hamrasan.http.file_answers import answer_file
 from hamrasan.http.request import Request
-from hamrasan.http.response import Answer, Response, ok
+from hamrasan.http.response import Answer, Response, json_bytes, ok
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.media.description import check_file_name
@@ -58,6 +58,14 @@ def _thumbnail_name(content_type: str) -> str:
     return "thumbnail." + content_type.removeprefix("image/")
 
 
+async def preview_url(request: Request, services: Services) -> Response:
+    """Say what a page is about. It is looked at as it is now, whatever time is preferred."""
+    query = request.query
+    url = query.required("url")
+    query.integer("ts")
+    return json_bytes(await services.url_previews.preview(url))
+
+
 async def get_config(_request: Request, services: Services) -> Response:
     """Say how large a file may be."""
     return ok({"m.upload.size": services.media.max_bytes})
@@ -68,6 +76,7 @@ _DOWNLOAD = _MEDIA + "/download/{server_name}/{media_id}"
 
 ROUTES = [
     Route("GET", _MEDIA + "/config", get_config, "getConfigAuthed", Auth.USER, RateClass.READS),
+    Route("GET", _MEDIA + "/preview_url", preview_url, "getUrlPreviewAuthed", Auth.USER, RateClass.SEARCH),
     Route("GET", _DOWNLOAD, download, "getContentAuthed", Auth.GUEST, RateClass.MEDIA),
     Route(
         "GET",

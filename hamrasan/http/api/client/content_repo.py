@@ -1,14 +1,15 @@
-"""Uploads (client-server API, "Content repository")."""
+"""Uploads, and downloads as they were before 2024 (client-server API, "Content repository")."""
 
 from __future__ import annotations
 
-from hamrasan.http.api.client.authed_content_repo import get_config
+from hamrasan.http.api.client.authed_content_repo import download, get_config, preview_url, thumbnail
 from hamrasan.http.request import Request
-from hamrasan.http.response import Response, empty, ok
+from hamrasan.http.response import Answer, Response, empty, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
 from hamrasan.media.description import content_type_of
+from hamrasan.protocol.errors import not_found
 
 MAX_UPLOAD_BYTES = 1 << 40
 """What the edge lets through; how large a file may be is a setting, which the repository knows."""
@@ -50,7 +51,28 @@ async def upload_to(request: Request, services: Services) -> Response:
     return empty()
 
 
+async def download_openly(request: Request, services: Services) -> Answer:
+    """Return a file to anybody who knows its address, if the operator wants that (setting `unauthenticated_media`)."""
+    _check_open(request, services)
+    return await download(request, services)
+
+
+async def thumbnail_openly(request: Request, services: Services) -> Answer:
+    """Return a small picture of a file likewise."""
+    _check_open(request, services)
+    return await thumbnail(request, services)
+
+
+def _check_open(request: Request, services: Services) -> None:
+    """Raise `M_NOT_FOUND` where files are for people who are logged in, `M_INVALID_PARAM` for wrong parameters."""
+    if not services.settings.unauthenticated_media:
+        raise not_found("Files are for people who are logged in here; this app is too old to show them.")
+    request.query.boolean("allow_remote", True)
+    request.query.boolean("allow_redirect")
+
+
 _V3 = "/_matrix/media/v3"
+_FILE = _V3 + "/download/{server_name}/{media_id}"
 _USER, _CLASS, _STREAM = Auth.USER, RateClass.MEDIA, Body.STREAM
 
 ROUTES = [
@@ -67,4 +89,15 @@ ROUTES = [
         MAX_UPLOAD_BYTES,
     ),
     Route("GET", _V3 + "/config", get_config, "getConfig", _USER, RateClass.READS),
+    Route("GET", _V3 + "/preview_url", preview_url, "getUrlPreview", _USER, RateClass.SEARCH),
+    Route("GET", _FILE, download_openly, "getContent", Auth.NONE, _CLASS),
+    Route("GET", _FILE + "/{file_name}", download_openly, "getContentOverrideName", Auth.NONE, _CLASS),
+    Route(
+        "GET",
+        _V3 + "/thumbnail/{server_name}/{media_id}",
+        thumbnail_openly,
+        "getContentThumbnail",
+        Auth.NONE,
+        _CLASS,
+    ),
 ]

@@ -29,14 +29,14 @@ ORDERS_PER_WORKER = 200
 """After that many a worker is replaced: libraries for pictures are known to keep memory."""
 IDLE_S = 60.0
 """A worker without work ends after this long, and its memory is free for others."""
-_COMMAND = (sys.executable, "-m", "hamrasan.media.thumbnail_worker")
+_COMMAND = (sys.executable, "-m", "hamrasan.media.worker")
 _PACKAGES = str(Path(hamrasan.__file__).parent.parent)
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 """Of the environment; settings in it, among them secrets, are no business of a worker."""
 
 
-class ThumbnailWorkers:
-    """Has thumbnails made."""
+class Workers:
+    """Has files of strangers looked into."""
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(WORKERS)
@@ -61,13 +61,36 @@ class ThumbnailWorkers:
         self._workers.discard(worker)
         worker.end()
 
-    async def make(
+    async def make_thumbnail(
         self, source: Path, target: Path, box: Size | None, crop: bool, animated: bool
     ) -> tuple[str, int | None]:
         """Have a thumbnail of `source` made in `target`; return its type and size, or None if `source` is as good.
 
         Raises `Refused`, and `M_LIMIT_EXCEEDED` if too many are waiting.
         """
+        answer = await self._order(
+            do="thumbnail",
+            source=str(source),
+            target=str(target),
+            box=box,
+            crop=crop,
+            animated=animated,
+        )
+        return answer["type"], answer["size"]
+
+    async def describe_page(self, source: Path, charset: str | None) -> dict[str, str]:
+        """Return what a page says about itself. Raises as `make_thumbnail` does."""
+        properties: dict[str, str] = (await self._order(do="page", source=str(source), charset=charset))[
+            "properties"
+        ]
+        return properties
+
+    async def examine_picture(self, source: Path) -> tuple[str, int, int]:
+        """Return content type, width and height of a picture. Raises as `make_thumbnail` does."""
+        content_type, width, height = (await self._order(do="picture", source=str(source)))["picture"]
+        return content_type, width, height
+
+    async def _order(self, **order: Any) -> dict[str, Any]:
         if self._waiting >= MAX_WAITING:
             raise limit_exceeded(RETRY_MS)
         self._waiting += 1
@@ -75,14 +98,13 @@ class ThumbnailWorkers:
             await self._places.acquire()
         finally:
             self._waiting -= 1
-        order = {"source": str(source), "target": str(target), "box": box, "crop": crop, "animated": animated}
         try:
             answer = await self._carry_out(order)
         finally:
             self._places.release()
         if "refused" in answer:
             raise Refused(answer["refused"])
-        return answer["type"], answer["size"]
+        return answer
 
     async def _carry_out(self, order: dict[str, Any]) -> dict[str, Any]:
         worker = self._take_idle()
@@ -141,7 +163,7 @@ class _Worker:
                 await stdin.drain()
                 line = await stdout.readline()
         if not line.endswith(b"\n"):
-            _log.warning("a thumbnail was too much for its worker", returncode=self.process.returncode)
+            _log.warning("a file was too much for its worker", returncode=self.process.returncode)
             raise Refused("too large")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -162,6 +184,6 @@ async def _start() -> _Worker:
             *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment
         )
     except OSError as error:
-        _log.error("no worker for thumbnails could be started", exc_info=error)
-        raise unavailable("The server cannot make thumbnails now; please try again later.") from error
+        _log.error("no worker for files could be started", exc_info=error)
+        raise unavailable("The server cannot look into files now; please try again later.") from error
     return _Worker(process)

@@ -1,4 +1,4 @@
-"""The process in which thumbnails are made: `python -m hamrasan.media.thumbnail_worker`.
+"""The process in which files of strangers are looked into: `python -m hamrasan.media.worker`.
 
 It reads one order (a line of JSON) after the other from its input, and writes one answer for each to its output. It is
 limited in memory, time and what it may write; whatever it runs into, only it ends, and the server starts another one.
@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hamrasan.media.imaging import make_thumbnail
+from hamrasan.media.imaging import examine_picture, make_thumbnail
+from hamrasan.media.pages import describe_file
 from hamrasan.media.refusals import Refused
 
 MEMORY_BYTES = 1536 * 1024 * 1024
@@ -42,18 +43,29 @@ def limit_order() -> None:
 
 
 def carry_out(order: dict[str, Any]) -> dict[str, Any]:
-    """Make a thumbnail of the file `source`, write it to the file `target` and return the answer."""
-    box = order["box"]
+    """Do what an order asks for with the file `source`, and return the answer."""
     try:
-        made = make_thumbnail(
-            Path(order["source"]), None if box is None else (box[0], box[1]), order["crop"], order["animated"]
-        )
+        match order["do"]:
+            case "page":
+                return {"properties": describe_file(Path(order["source"]), order["charset"])}
+            case "picture":
+                return {"picture": examine_picture(Path(order["source"]))}
+            case _:
+                return _thumbnail(order)
     except Refused as refused:
         return {"refused": refused.reason}
+
+
+def _thumbnail(order: dict[str, Any]) -> dict[str, Any]:
+    """Make a thumbnail, and write it to the file `target`. Raises `Refused`."""
+    box = order["box"]
+    made = make_thumbnail(
+        Path(order["source"]), None if box is None else (box[0], box[1]), order["crop"], order["animated"]
+    )
     if made.content is None:
         return {"type": made.content_type, "size": None}
     if len(made.content) > MAX_RESULT_BYTES:
-        return {"refused": "too large"}
+        raise Refused("too large")
     with open(order["target"], "wb") as file:
         file.write(made.content)
         file.flush()
