@@ -71,6 +71,7 @@ from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
 from hamrasan.rooms.discovery import Discovery
+from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
@@ -90,6 +91,9 @@ from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Settings
+from hamrasan.search.indexer import Indexer
+from hamrasan.search.messages import MessageSearch
+from hamrasan.search.people import PeopleSearch
 from hamrasan.storage.health import JournalHealth
 from hamrasan.sync.badges import BadgeCounter
 from hamrasan.sync.composer import SyncComposer
@@ -186,6 +190,7 @@ class RoomServices:
     aliases: Aliases
     directory: Directory
     network_directories: NetworkDirectories
+    erasure: Erasure
     discovery: Discovery
     spaces: Spaces
     history: History
@@ -205,6 +210,15 @@ class SyncServices:
     notifier: Notifier
     sync: SyncComposer
     badges: BadgeCounter
+
+
+@dataclass(frozen=True)
+class SearchServices:
+    """What finds messages and people."""
+
+    indexer: Indexer
+    message_search: MessageSearch
+    people_search: PeopleSearch
 
 
 @dataclass(frozen=True)
@@ -254,6 +268,7 @@ Group = (
     | SyncServices
     | PushServices
     | ApplicationServiceServices
+    | SearchServices
     | StoryServices
 )
 
@@ -270,6 +285,7 @@ class Services(
     SyncServices,
     PushServices,
     ApplicationServiceServices,
+    SearchServices,
     StoryServices,
 ):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, VisibilityTimeline, parse_visibility
@@ -14,6 +14,13 @@ from hamrasan.storage.ports.rooms import StateReader
 
 VISIBILITY = "m.room.history_visibility"
 MEMBER = "m.room.member"
+
+
+class Numbered(Protocol):
+    """A room, loaded or not."""
+
+    @property
+    def number(self) -> int: ...
 
 
 class Stay(NamedTuple):
@@ -31,7 +38,7 @@ class History:
     def __init__(self, state: StateReader) -> None:
         self._state = state
 
-    async def timeline(self, room: Room, user_id: str) -> VisibilityTimeline:
+    async def timeline(self, room: Numbered, user_id: str) -> VisibilityTimeline:
         """Return what `user_id` may see of `room`, as it stands now."""
         visibilities = await self._state.versions(room.number, VISIBILITY, "")
         memberships = await self._state.versions(room.number, MEMBER, user_id)
@@ -51,7 +58,7 @@ class History:
             return list(events)
         return [event for event in events if timeline.can_see(event.stored.position)]
 
-    async def stays(self, room: Room, user_id: str) -> list[Stay]:
+    async def stays(self, room: Numbered, user_id: str) -> list[Stay]:
         """Return the times that a user has been in the room, the oldest first; changes of the profile end none."""
         found: list[Stay] = []
         begin: Position | None = None
@@ -66,7 +73,7 @@ class History:
             found.append(Stay(begin, None))
         return found
 
-    async def left_at(self, room: Room, user_id: str) -> Position | None:
+    async def left_at(self, room: Numbered, user_id: str) -> Position | None:
         """Return the position of the event that ended the user's last stay in the room, None if none has ended.
 
         What came after it (a ban, an invite that was turned down) does not let anybody see more.

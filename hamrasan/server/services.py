@@ -77,6 +77,7 @@ from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.appservices import build_appservices
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
+from hamrasan.server.searching import build_search
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
 from hamrasan.storage.ports.rooms import RoomEvents
 from hamrasan.storage.sqlite.store import Store
@@ -128,7 +129,12 @@ def build_services(
         syncing,
         push,
         build_appservices(store, ground, feed, personal, rooms, tasks),
+<<<<<<< HEAD
         _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
+=======
+        build_search(store, ground, feed, personal, rooms),
+        _stories(store, identity, signing_in, encryption, personal, rooms, tasks),
+>>>>>>> 208bedd (Find messages and people by their words, with an index that follows the events)
     )
     return services, identity
 
@@ -237,6 +243,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
             registry, access, store.rooms, store.state, store.application_services
         ),
         discovery=discovery,
+        erasure=erasure,
         spaces=Spaces(discovery, store.state, clock, ground.entropy),
         history=history,
         renderer=renderer,

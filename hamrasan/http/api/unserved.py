@@ -23,14 +23,11 @@ class Unserved:
 
 
 POLICY_SERVER = "This server signs no events for the policies of others."
-SEARCH = "Searching messages and people comes later."
 SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
 
 _CLIENT = "/_matrix/client"
 
 UNSERVED: tuple[Unserved, ...] = (
     Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
-    Unserved("POST", f"{_CLIENT}/v3/search", "search", SEARCH),
-    Unserved("POST", f"{_CLIENT}/v3/user_directory/search", "searchUserDirectory", SEARCH),
     Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect/{{idp_id}}", "redirectToIdP", SINGLE_SIGN_ON),
 )

@@ -310,6 +310,9 @@ class RoomReader(Protocol):
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""
 
+    async def places(self, user_id: str) -> list[MembershipRow]:
+        """Return what `memberships` does, for whom it may be long."""
+
     async def membership(self, room: int, user_id: str) -> str | None:
         """Return a user's current membership of one room, None if they never had one."""
 

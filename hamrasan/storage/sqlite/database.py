@@ -98,6 +98,11 @@ class Database:
         self._opened: list[sqlite3.Connection] = [self._inline]
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="reader")
 
+    @property
+    def path(self) -> Path:
+        """The file that is read."""
+        return self._path
+
     def get(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """Return the first row."""
         row: Row | None = self._inline.execute(sql, parameters).fetchone()

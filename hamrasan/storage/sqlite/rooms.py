@@ -400,6 +400,10 @@ class SqliteRooms:
         """Return a user's current memberships, of every kind."""
         return _memberships(self._database.rows(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,)))
 
+    async def places(self, user_id: str) -> list[MembershipRow]:
+        """Return what `memberships` does, for whom it may be long."""
+        return await self._database.scan(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,), _membership)
+
     async def membership(self, room: int, user_id: str) -> str | None:
         """Return a user's current membership of one room, None if they never had one."""
         sql = "SELECT membership FROM memberships WHERE room = ? AND user_id = ?"

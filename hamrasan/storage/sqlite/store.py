@@ -45,6 +45,7 @@ from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
+from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.tokens import SqliteTokens
@@ -125,13 +126,19 @@ class Store:
     filters: SqliteFilters
     push: SqlitePush
     cursors: SqliteCursors
+<<<<<<< HEAD
     delayed_events: SqliteDelayedEvents
+=======
+    search: SqliteSearchIndex
+    """Opened by the first who asks."""
+>>>>>>> 208bedd (Find messages and people by their words, with an index that follows the events)
     database: Database
     _lock: IO[bytes] | None
 
     async def close(self) -> None:
         """Commit what waits and close every file."""
         await self.journal.close()
+        self.search.close()
         self.database.close()
         if self._lock is not None:
             self._lock.close()
@@ -222,7 +229,11 @@ def _assemble(
         filters=SqliteFilters(database),
         push=SqlitePush(database),
         cursors=SqliteCursors(database),
+<<<<<<< HEAD
         delayed_events=SqliteDelayedEvents(database),
+=======
+        search=SqliteSearchIndex(database.path),
+>>>>>>> 208bedd (Find messages and people by their words, with an index that follows the events)
         database=database,
         _lock=lock,
     )

@@ -1,0 +1,366 @@
+"""The search index on SQLite's FTS5, in a file of its own beside the store.
+
+A document's number holds its room and its position, in this order. So the documents of a room lie together in every
+list of the index, and a word that occurs in every message of the server costs nothing in rooms that are not asked for.
+The text is not kept a second time by FTS5 (`content=''`), but the words are, in `documents`: to take a document out
+again the words have to be known, and relevance is computed from them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from hamrasan.runtime.log import get_logger
+from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.search import (
+    Changes,
+    Cursor,
+    Document,
+    Person,
+    Place,
+    RoomTraits,
+    SearchIndexDamaged,
+    Stretch,
+    WordQuery,
+)
+from hamrasan.storage.sqlite.database import BUSY_TIMEOUT_MS
+from hamrasan.storage.sqlite.people_index import PEOPLE_SCHEMA, find_people, find_person, put_people
+
+INDEX_FILE = "search.db"
+SCHEMA_VERSION = 1
+"""A file of another version is thrown away and made anew."""
+POSITION_BITS = 38
+"""Of a document's number: 270 billion changes. The rest is enough for 33 million rooms."""
+READER_THREADS = 2
+PROBE = 10_000
+"""Matches that are looked at before going room by room: some milliseconds."""
+FEW_STRETCHES = 16
+"""With so few it is faster to go through them at once."""
+TIDY_AFTER = 20_000
+"""Documents that have to be new before tidying up is worth it ..."""
+TIDY_SHARE = 0.25
+"""... and which share of all; so each document is rewritten a few times in all."""
+
+_MAX_ROOM = 1 << (63 - POSITION_BITS)
+_MAX_POSITION = (1 << POSITION_BITS) - 1
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_T = TypeVar("_T")
+_log = get_logger(__name__)
+
+_SCHEMA = """
+    CREATE TABLE progress (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        position INTEGER NOT NULL, last_event INTEGER NOT NULL, last_event_id TEXT NOT NULL,
+        documents INTEGER NOT NULL, tidied INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO progress VALUES (1, 0, 0, '', 0, 0);
+    CREATE TABLE documents (number INTEGER PRIMARY KEY, edit INTEGER NOT NULL, words TEXT NOT NULL) STRICT;
+    CREATE VIRTUAL TABLE words USING fts5 (text, content = '', columnsize = 0, tokenize = 'ascii');
+    CREATE TABLE indexed_rooms (
+        room INTEGER PRIMARY KEY, last INTEGER NOT NULL, hides INTEGER NOT NULL, public INTEGER NOT NULL
+    ) STRICT;
+"""
+_ADD = (
+    "INSERT INTO words (rowid, text) SELECT value ->> 0, value ->> 2 FROM json_each(?)",
+    "INSERT INTO documents SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
+)
+_REMOVE = (
+    "INSERT INTO words (words, rowid, text) SELECT 'delete', number, words FROM documents WHERE number = ?",
+    "DELETE FROM documents WHERE number = ?",
+)
+_PUT_ROOM = (
+    "INSERT INTO indexed_rooms VALUES (?1, ?2, ?3, ifnull(?4, 0)) ON CONFLICT (room) DO UPDATE SET"
+    " last = max(last, ?2), hides = max(hides, ?3), public = ifnull(?4, public)"
+)
+_PROGRESS = "UPDATE progress SET position = ?, last_event = ?, last_event_id = ?, documents = documents + ?"
+_TRAITS = "SELECT room, last, hides FROM indexed_rooms WHERE room IN (SELECT value FROM json_each(?))"
+_PROBE = "SELECT rowid FROM words WHERE words MATCH ? LIMIT ?"
+_STRETCH = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
+_DOCUMENTS = "SELECT number, edit, words FROM documents WHERE number IN (SELECT value FROM json_each(?))"
+
+
+class SqliteSearchIndex:
+    """The search index of a data folder (see `hamrasan.storage.ports.search.SearchIndex`)."""
+
+    def __init__(self, store: Path) -> None:
+        """`store` is the file of the store, beside which the index has its own."""
+        self._path = store.with_name(INDEX_FILE)
+        self._store = store
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._generation = 0
+        """Counts how often the file was thrown away; readers open the new one."""
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="search-writer")
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="search-reader")
+        self._opening = threading.Lock()
+        """Nobody opens the file while it is made anew."""
+        self._checked = False
+
+    def close(self) -> None:
+        """Wait for what is being done and close the file."""
+        self._readers.shutdown(wait=True)
+        self._writer.shutdown(wait=True)
+        for connection in self._opened:
+            connection.close()
+
+    async def cursor(self) -> Cursor:
+        """Return how far the index has come."""
+        return await self._write(_cursor)
+
+    async def reset(self) -> None:
+        """Throw everything away and begin anew at position 0."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._throw_away)
+
+    async def write(self, prepare: Callable[[], Changes]) -> None:
+        """Write what `prepare` returns, in the writer's thread."""
+        await self._write(lambda connection: _apply(connection, prepare()))
+
+    async def tidy(self) -> None:
+        """Merge the parts of the index into one, if it has grown by a quarter."""
+        await self._write(_tidy)
+
+    async def traits(self, rooms: Sequence[int]) -> dict[int, RoomTraits]:
+        """Return what is known of those of the rooms that have documents."""
+        return await self._read(lambda connection: _traits(connection, rooms))
+
+    async def newest(self, query: WordQuery, stretches: Sequence[Stretch], limit: int) -> list[Document]:
+        """Return the newest `limit` documents that match, the newest first."""
+        expression = _expression(query)
+        return await self._read(lambda connection: _newest(connection, expression, stretches, limit))
+
+    async def people(self, words: Sequence[str], viewer: str, limit: int) -> list[Person]:
+        """Return at most `limit` people that `viewer` may find by the beginnings of their words."""
+        return await self._read(lambda connection: find_people(connection, words, viewer, limit))
+
+    async def person(self, user_id: str, viewer: str) -> Person | None:
+        """Return one user if `viewer` may find them."""
+        return await self._read(lambda connection: find_person(connection, user_id, viewer))
+
+    # Threads and connections.
+
+    async def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, work, True)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, work, False)
+
+    def _run(self, work: Callable[[sqlite3.Connection], _T], writes: bool) -> _T:
+        local = self._local
+        try:
+            if getattr(local, "generation", -1) != self._generation:
+                with self._opening:
+                    local.connection = self._open(writes)
+                    local.generation = self._generation
+                self._opened.append(local.connection)
+            result: _T = work(local.connection)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF in _DAMAGED:
+                raise SearchIndexDamaged(str(error)) from error
+            raise
+        return result
+
+    def _open(self, writes: bool) -> sqlite3.Connection:
+        if not self._checked:
+            self._check_file()
+            self._checked = True
+        connection = _connect(self._path)
+        if not writes:
+            connection.execute("ATTACH DATABASE ? AS store", (str(self._store),))
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _check_file(self) -> None:
+        """See whether the file can be used; one that is damaged or of another version is thrown away."""
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == SCHEMA_VERSION:
+                _cursor(connection)
+                return
+            if version:
+                _log.warning("search_index_outdated", version=version)
+        except sqlite3.DatabaseError as error:
+            _log.warning("search_index_damaged", reason=str(error))
+        finally:
+            connection.close()
+        self._make_anew()
+
+    def _throw_away(self) -> None:
+        with self._opening:
+            self._make_anew()
+            self._generation += 1
+
+    def _make_anew(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        connection = _connect(self._path)
+        connection.executescript(_SCHEMA + PEOPLE_SCHEMA)
+        # Last: a file without it is one whose making was interrupted.
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a connection. A power cut may take the last commits with it: they are made again from the cursor on."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+# Writing
+
+
+def _cursor(connection: sqlite3.Connection) -> Cursor:
+    row = connection.execute("SELECT position, last_event, last_event_id FROM progress").fetchone()
+    return Cursor._make(row)
+
+
+def _apply(connection: sqlite3.Connection, changes: Changes) -> None:
+    # In the order of numbers: each step back would begin a new part of the index.
+    added = sorted(
+        (number, d.edit, d.words) for d in changes.added if (number := _number(d.place)) is not None
+    )
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        count = len(added)
+        for document in changes.replaced:
+            count += _replace(connection, document)
+        rows = json.dumps(added, ensure_ascii=False)
+        for statement in _ADD if added else ():
+            connection.execute(statement, (rows,))
+        connection.executemany(_PUT_ROOM, changes.rooms)
+        put_people(connection, changes.people)
+        connection.execute(_PROGRESS, (*changes.cursor, count))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _replace(connection: sqlite3.Connection, document: Document) -> int:
+    """Put a document in the place of what was there; return how many more there are now."""
+    number = _number(document.place)
+    if number is None:
+        return 0
+    connection.execute(_REMOVE[0], (number,))
+    count = -connection.execute(_REMOVE[1], (number,)).rowcount
+    if document.words:
+        rows = json.dumps([(number, document.edit, document.words)], ensure_ascii=False)
+        for statement in _ADD:
+            connection.execute(statement, (rows,))
+        count += 1
+    return count
+
+
+def _tidy(connection: sqlite3.Connection) -> None:
+    documents, tidied = connection.execute("SELECT documents, tidied FROM progress").fetchone()
+    if documents - tidied >= max(TIDY_AFTER, TIDY_SHARE * documents):
+        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        connection.execute("UPDATE progress SET tidied = documents")
+
+
+def _number(place: Place) -> int | None:
+    """Return the number of a document, None for one beyond the numbers that there are."""
+    if place.room >= _MAX_ROOM or place.position > _MAX_POSITION:
+        return None
+    return place.room << POSITION_BITS | place.position
+
+
+def _place(number: int) -> Place:
+    return Place(number >> POSITION_BITS, number & _MAX_POSITION)
+
+
+# Reading
+
+
+def _traits(connection: sqlite3.Connection, rooms: Sequence[int]) -> dict[int, RoomTraits]:
+    rows = connection.execute(_TRAITS, (json.dumps(rooms),))
+    return {room: RoomTraits(last, bool(hides)) for room, last, hides in rows}
+
+
+def _expression(query: WordQuery) -> str:
+    """Return the query in the language of FTS5. Words consist of letters and digits, so that quoting them is enough."""
+    return " AND ".join(
+        "(" + " OR ".join('"' + " ".join(words).replace('"', "") + '"' for words in group) + ")"
+        for group in query.groups
+    )
+
+
+def _newest(
+    connection: sqlite3.Connection, expression: str, stretches: Sequence[Stretch], limit: int
+) -> list[Document]:
+    numbers: list[int] | None = None
+    if len(stretches) > FEW_STRETCHES:
+        numbers = _probe(connection, expression, stretches, limit)
+    if numbers is None:
+        numbers = _walk(connection, expression, stretches, limit)
+    rows = {
+        number: Document(_place(number), edit, words) for number, edit, words in _rows(connection, numbers)
+    }
+    return [rows[number] for number in numbers if number in rows]
+
+
+def _rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> Iterable[tuple[int, int, str]]:
+    return connection.execute(_DOCUMENTS, (json.dumps(numbers),))
+
+
+def _probe(
+    connection: sqlite3.Connection, expression: str, stretches: Sequence[Stretch], limit: int
+) -> list[int] | None:
+    """Return the newest matches if there are few in all of the server; None if there are too many."""
+    rows = connection.execute(_PROBE, (expression, PROBE + 1)).fetchall()
+    if len(rows) > PROBE:
+        return None
+    wanted: dict[int, list[Stretch]] = {}
+    for stretch in stretches:
+        wanted.setdefault(stretch.room, []).append(stretch)
+    found: list[int] = []
+    for (number,) in rows:
+        here = wanted.get(number >> POSITION_BITS)
+        if here is not None:
+            position = number & _MAX_POSITION
+            if any(stretch.after < position <= stretch.upto for stretch in here):
+                found.append(number)
+    return heapq.nlargest(limit, found, key=_position)
+
+
+def _walk(
+    connection: sqlite3.Connection, expression: str, stretches: Sequence[Stretch], limit: int
+) -> list[int]:
+    """Go from room to room, the one with the newest documents first, until no newer match can come."""
+    rooms = list({stretch.room for stretch in stretches})
+    last = {room: traits.last for room, traits in _traits(connection, rooms).items()}
+    ordered = sorted(
+        ((min(s.upto, last[s.room]), s) for s in stretches if s.room in last), key=lambda item: -item[0]
+    )
+    newest: list[tuple[Position, int]] = []
+    for upto, stretch in ordered:
+        after = stretch.after
+        if len(newest) == limit:
+            if newest[0][0] >= upto:
+                break
+            after = max(after, newest[0][0])
+        base = stretch.room << POSITION_BITS
+        for (number,) in connection.execute(_STRETCH, (expression, base + after + 1, base + upto, limit)):
+            item = (_position(number), number)
+            if len(newest) < limit:
+                heapq.heappush(newest, item)
+            else:
+                heapq.heappushpop(newest, item)
+    return [number for _, number in sorted(newest, reverse=True)]
+
+
+def _position(number: int) -> Position:
+    return number & _MAX_POSITION
