@@ -126,12 +126,9 @@ class Store:
     filters: SqliteFilters
     push: SqlitePush
     cursors: SqliteCursors
-<<<<<<< HEAD
     delayed_events: SqliteDelayedEvents
-=======
     search: SqliteSearchIndex
     """Opened by the first who asks."""
->>>>>>> 208bedd (Find messages and people by their words, with an index that follows the events)
     database: Database
     _lock: IO[bytes] | None
 
@@ -229,11 +226,8 @@ def _assemble(
         filters=SqliteFilters(database),
         push=SqlitePush(database),
         cursors=SqliteCursors(database),
-<<<<<<< HEAD
         delayed_events=SqliteDelayedEvents(database),
-=======
         search=SqliteSearchIndex(database.path),
->>>>>>> 208bedd (Find messages and people by their words, with an index that follows the events)
         database=database,
         _lock=lock,
     )
