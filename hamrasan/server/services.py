@@ -129,12 +129,8 @@ def build_services(
         syncing,
         push,
         build_appservices(store, ground, feed, personal, rooms, tasks),
-<<<<<<< HEAD
         _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
-=======
         build_search(store, ground, feed, personal, rooms),
-        _stories(store, identity, signing_in, encryption, personal, rooms, tasks),
->>>>>>> 208bedd (Find messages and people by their words, with an index that follows the events)
     )
     return services, identity
 
