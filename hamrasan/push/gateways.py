@@ -9,12 +9,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.storage.ports.push import PusherId
 
 MAX_AT_ONCE = 100
 """Pushes under way to all gateways together: a gateway that hangs takes one of these for its time-out, no more than
 `MAX_AT_ONCE_PER_GATEWAY` of them at first, and one at a time afterwards."""
 MAX_AT_ONCE_PER_GATEWAY = 16
+MAX_UNPROVEN_AT_ONCE = 30
+"""... and to all gateways together that failed the last time, or never succeeded: whoever names servers that do not
+answer, as many as they like, takes nothing from the others."""
+PROVEN_GATEWAYS = 10_000
+"""Gateways whose last success is remembered; there are some dozens that many people use."""
 DOWN_AFTER = 3
 """Failures one after the other, whichever pushers they concern, after which a gateway is taken to be down. Fewer may be
 the fault of a single push."""
@@ -38,12 +44,14 @@ CallLater = Callable[[float, Callable[[], None]], Timer]
 class Turn:
     """A pusher that has something to be told."""
 
-    __slots__ = ("again", "badge_due", "delay", "failures", "gateway", "pusher", "running")
+    __slots__ = ("again", "badge_due", "delay", "failures", "gateway", "is_trial", "pusher", "running")
 
     def __init__(self, pusher: PusherId, gateway: Gateway) -> None:
         self.pusher = pusher
         self.gateway = gateway
         self.running = False
+        self.is_trial = False
+        """It runs as one of those whose gateway is not proven."""
         self.again = False
         """Something came while it was running."""
         self.badge_due = False
@@ -89,8 +97,12 @@ class Schedule:
         self._gateways: dict[str, Gateway] = {}
         self._turns: dict[PusherId, Turn] = {}
         self._ready: dict[str, Gateway] = {}
-        """Gateways that can take one, in the order of their turns."""
+        """Proven gateways that can take one, in the order of their turns."""
+        self._trials: dict[str, Gateway] = {}
+        """Others that can take one."""
+        self._proven: BoundedCache[str, None] = BoundedCache(PROVEN_GATEWAYS)
         self._running = 0
+        self._running_trials = 0
         self._stopped = False
 
     def __len__(self) -> int:
@@ -146,6 +158,7 @@ class Schedule:
         gateway = turn.gateway
         gateway.delayed.add(turn)
         went_down = False
+        self._proven.drop(gateway.name)
         if gateway.block is None:
             gateway.failures += 1
             if gateway.is_down:
@@ -167,29 +180,32 @@ class Schedule:
         self._turns.clear()
         self._gateways.clear()
         self._ready.clear()
+        self._trials.clear()
 
     def _wait(self, turn: Turn) -> None:
-        gateway = turn.gateway
-        gateway.waiting.append(turn)
-        if gateway.can_take:
-            self._ready.setdefault(gateway.name, gateway)
+        turn.gateway.waiting.append(turn)
+        self._look_at(turn.gateway)
 
     def _go_on(self) -> None:
-        while self._ready and self._running < MAX_AT_ONCE and not self._stopped:
-            name, gateway = next(iter(self._ready.items()))
-            del self._ready[name]
+        while self._running < MAX_AT_ONCE and not self._stopped:
+            may_try = self._trials and self._running_trials < MAX_UNPROVEN_AT_ONCE
+            chosen = self._ready or (self._trials if may_try else None)
+            if not chosen:
+                break
+            gateway = chosen.pop(next(iter(chosen)))
             if not gateway.can_take:
                 continue
             turn = gateway.waiting.popleft()
-            turn.running = True
+            turn.running, turn.is_trial = True, chosen is self._trials
             gateway.running += 1
             self._running += 1
-            if gateway.can_take:
-                self._ready[name] = gateway
+            self._running_trials += turn.is_trial
+            self._look_at(gateway)
             self._begin(turn)
 
     def _end(self, turn: Turn) -> None:
         turn.running = False
+        self._running_trials -= turn.is_trial
         turn.gateway.running -= 1
         self._running -= 1
         self._look_at(turn.gateway)
@@ -207,6 +223,7 @@ class Schedule:
                 gateway.block.cancel()
                 gateway.block = None
         gateway.failures = 0
+        self._proven.put(gateway.name, None)
         self._look_at(gateway)
 
     def _delay_over(self, turn: Turn) -> None:
@@ -221,8 +238,11 @@ class Schedule:
         self._go_on()
 
     def _look_at(self, gateway: Gateway) -> None:
+        """Put a gateway where it belongs, at the end if it was not there."""
+        is_proven = gateway.name in self._proven
+        (self._trials if is_proven else self._ready).pop(gateway.name, None)
         if gateway.can_take:
-            self._ready.setdefault(gateway.name, gateway)
+            (self._ready if is_proven else self._trials).setdefault(gateway.name, gateway)
 
     def _drop(self, turn: Turn) -> None:
         self._turns.pop(turn.pusher, None)

@@ -37,7 +37,7 @@ MAX_TEXT_CHARS = 255
 """Names of applications, devices and languages, and tags of profiles: longer than any."""
 MAX_DATA_BYTES = 8 * 1024
 """What a client passes on to its gateway: it is sent along with every push."""
-MAX_PUSHERS = 100
+MAX_PUSHERS = 50
 """Pushers of one user: each event is sent to each of them."""
 
 KINDS = (HTTP, WEB_PUSH)

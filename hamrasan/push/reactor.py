@@ -26,6 +26,7 @@ from hamrasan.rooms.rule_evaluation import by_predefined_rules, evaluate_rules
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.log import get_logger
 from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.cursors import CursorReader
 from hamrasan.storage.ports.journal import Batch, Journal, Write
@@ -40,6 +41,9 @@ MAX_WAITING = 100
 MEMBER = "m.room.member"
 CACHED_RULES = 10_000
 """Users whose predefined rules are kept compiled (each some KiB): those who were notified lately."""
+
+
+_log = get_logger(__name__)
 
 
 class PushRulesOf(Protocol):
@@ -110,7 +114,14 @@ class PushReactor:
             event = TimelineEvent(stored)
             for user_id in await self._concerned(room, event):
                 await slices.pause()
-                actions = await self._evaluate(room, event, user_id)
+                try:
+                    actions = await self._evaluate(room, event, user_id)
+                except MatrixError:
+                    raise
+                except Exception as error:
+                    # One event that nobody foresaw must not end all notifications for ever.
+                    _log.error("push rules failed on an event", event_id=stored.event_id, exc_info=error)
+                    continue
                 if actions.notify:
                     self._note(writes, room_id, stored, user_id, actions)
                 if len(writes) >= WRITTEN_AT_ONCE:
@@ -121,14 +132,14 @@ class PushReactor:
 
     async def _concerned(self, room: Room, event: TimelineEvent) -> Sequence[str]:
         """Return those with pushers who are in the room, or invited into it by this event; never its sender."""
-        stored = event.stored
-        concerned = set(await self._audiences.of(room))
-        if stored.type == MEMBER and stored.state_key is not None:
-            self._audiences.moved(room.id, stored.state_key, event.content.get("membership"))
-            if stored.state_key in self._pushers.users:
-                concerned.add(stored.state_key)
-        concerned.discard(stored.sender)
-        return sorted(concerned)
+        stored, target = event.stored, event.stored.state_key
+        audience, users = await self._audiences.of(room), self._pushers.users
+        concerned = [user_id for user_id in audience if user_id != stored.sender and user_id in users]
+        if stored.type == MEMBER and target is not None:
+            if target not in audience and target != stored.sender and target in users:
+                concerned.append(target)
+            self._audiences.moved(room.id, target, event.content.get("membership"))
+        return concerned
 
     async def _evaluate(self, room: Room, event: TimelineEvent, user_id: str) -> PushActions:
         """Return what a user's rules do for an event."""

@@ -16,7 +16,7 @@ from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.outbound import Outbound, OutboundAnswer, OutboundFailed
 from hamrasan.storage.ports.push import PusherRow
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 15.0
 """How long a gateway may take: it asks a push provider meanwhile."""
 MAX_ANSWER_BYTES = 64 * 1024
 """An answer lists at most the push key that was sent."""

@@ -39,7 +39,7 @@ async def listen(services: Services, room_id: str, url: str) -> None:
         await services.accounts.create(user_id, None)
         await services.membership.join(room_id, user_id)
         wanted = WantedPusher("http", "App", "Phone", None, "fa", {"url": url})
-        await services.pushers.put(PusherId(user_id, "app", f"key{number}"), "PHONE", wanted, append=False)
+        await services.pushers.put(PusherId(user_id, "app", f"key{number}"), "", wanted, append=False)
 
 
 async def count_waiting(server: Running) -> int:

@@ -16,6 +16,7 @@ from hamrasan.push.gateways import (
     MAX_AT_ONCE_PER_GATEWAY,
     MAX_GATEWAY_DELAY_S,
     MAX_PUSHER_DELAY_S,
+    MAX_UNPROVEN_AT_ONCE,
     Schedule,
     Turn,
 )
@@ -94,7 +95,28 @@ def test_a_gateway_gets_some_at_once_and_leaves_room_for_others() -> None:
     for number in range(20):
         for name in names(MAX_AT_ONCE_PER_GATEWAY, of=f"{number}-"):
             world.want(name, f"gateway {number}")
+    assert len(world.under_way) == MAX_UNPROVEN_AT_ONCE
+    for _ in range(20):
+        world.schedule.done(world.under_way.pop(0))
+    assert len(world.under_way) > MAX_UNPROVEN_AT_ONCE
+    for _ in range(100):
+        world.schedule.done(world.under_way.pop(0))
     assert len(world.under_way) == MAX_AT_ONCE
+
+
+def test_any_number_of_gateways_that_hang_leave_the_others_alone() -> None:
+    world = World()
+    world.want("warm", "good")
+    world.schedule.done(world.take("warm"))
+    for number in range(500):
+        world.want(f"bad{number}", f"hangs {number}")
+    assert len(world.under_way) == MAX_UNPROVEN_AT_ONCE
+    for name in names(MAX_AT_ONCE_PER_GATEWAY):
+        world.want(name, "good")
+    assert set(names(MAX_AT_ONCE_PER_GATEWAY)) <= set(world.begun())
+    for _ in range(500):
+        world.schedule.failed(world.under_way.pop(0))
+    assert {turn.gateway.name for turn in world.under_way if not turn.is_trial} <= {"good"}
 
 
 def test_who_fails_waits_longer_and_longer() -> None:
@@ -105,7 +127,7 @@ def test_who_fails_waits_longer_and_longer() -> None:
     for _ in range(14):
         began = world.now
         world.schedule.failed(world.take("a"))
-        world.schedule.more(world.take("b"))  # others succeed: it is not the gateway
+        world.schedule.more(world.take("b"))  # another succeeds: it is not the gateway
         while "a" not in world.begun():
             world.pass_time(0.5)
         pauses.append(world.now - began)

@@ -21,7 +21,10 @@ class PusherId(NamedTuple):
 
 
 class PusherRow(NamedTuple):
-    """A pusher; as a write, it takes the place of the one with the same id, but for how far that has come."""
+    """A pusher; as a write, it takes the place of the one with the same id, but for how far that has come.
+
+    Nothing is written if it has a device that does not exist: that was logged out meanwhile.
+    """
 
     user_id: str
     app_id: str
@@ -34,7 +37,7 @@ class PusherRow(NamedTuple):
     data: bytes
     """JSON object, as the client gave it."""
     device_id: str
-    """The device that set the pusher; it goes with the device."""
+    """The device that set the pusher; it goes with the device. Empty: an application service did, as no device."""
     pushkey_ts: int
     activated: bool
     """Whether anything is pushed to it (see `ActivatePusher`)."""

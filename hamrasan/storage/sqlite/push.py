@@ -13,7 +13,9 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.PusherRow: (
         "INSERT INTO pushers (user_id, app_id, pushkey, kind, app_display_name, device_display_name, profile_tag,"
         " lang, data, device_id, pushkey_ts, activated, sent_upto, badge)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, app_id, pushkey) DO UPDATE SET"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14"
+        " WHERE ?10 = '' OR EXISTS (SELECT 1 FROM devices WHERE user_id = ?1 AND device_id = ?10)"
+        " ON CONFLICT (user_id, app_id, pushkey) DO UPDATE SET"
         " kind = excluded.kind, app_display_name = excluded.app_display_name,"
         " device_display_name = excluded.device_display_name, profile_tag = excluded.profile_tag,"
         " lang = excluded.lang, data = excluded.data, device_id = excluded.device_id,"

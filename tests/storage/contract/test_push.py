@@ -39,12 +39,18 @@ def waiting(position: int, user_id: str = ALICE) -> NewWaitingPush:
     return NewWaitingPush(user_id, position, ROOM, b"{}", 7)
 
 
+async def put_devices(store: Store) -> None:
+    pairs = [(ALICE, "PHONE"), (ALICE, "TABLET"), (BOB, "PHONE")]
+    await put(store, *(NewDevice(*pair, None, 1, None, None) for pair in pairs))
+
+
 async def positions(store: Store, after: int = 0, limit: int = 9, user_id: str = ALICE) -> list[int]:
     return [row.position for row in await store.push.waiting(user_id, after, limit)]
 
 
 def test_a_pusher_that_is_set_again_stays_where_it_was(tmp_path: Path) -> None:
     async def scenario(store: Store) -> None:
+        await put_devices(store)
         first = pusher()
         await put(store, first, pusher(pushkey="other"), pusher(BOB))
         assert await store.push.pusher(first.id) == first
@@ -67,13 +73,12 @@ def test_pushers_are_deleted_alone_with_those_of_others_with_the_device_or_with_
 ) -> None:
     async def scenario(store: Store) -> None:
         reader = store.push
+        await put_devices(store)
         await put(store, pusher(), pusher(BOB), pusher(pushkey="other", device_id="TABLET"))
         assert await reader.others_with("app", "key", ALICE) == [BOB]
         await put(store, DeletePushersOfOthers("app", "key", ALICE))
         assert await reader.pushers(BOB) == []
-        await put(
-            store, NewDevice(ALICE, "TABLET", None, 1, None, None), waiting(1), DeleteDevice(ALICE, "TABLET")
-        )
+        await put(store, waiting(1), DeleteDevice(ALICE, "TABLET"))
         assert [row.pushkey for row in await reader.pushers(ALICE)] == ["key"]
         await put(store, DeletePusher(ALICE, "app", "other"), DeletePusher(ALICE, "app", "key"))
         assert await reader.pusher(PusherId(ALICE, "app", "key")) is None
@@ -99,6 +104,7 @@ def test_what_waits_is_there_once_in_order_until_it_is_forgotten(tmp_path: Path)
 
 def test_what_all_pushers_have_passed_is_forgotten(tmp_path: Path) -> None:
     async def scenario(store: Store) -> None:
+        await put_devices(store)
         phone, tablet, inactive = pusher(), pusher(pushkey="tablet"), pusher(pushkey="new")
         await put(store, phone, tablet, inactive._replace(activated=False))
         await put(store, *(waiting(position) for position in range(1, 5)), waiting(1, BOB))
@@ -121,5 +127,13 @@ def test_trimming_keeps_the_last(tmp_path: Path) -> None:
         await put(store, TrimWaitingPushes(ALICE, 3))
         assert await positions(store) == [5, 6, 7]
         assert await positions(store, user_id=BOB) == [1]
+
+    on_store(tmp_path, scenario)
+
+
+def test_a_device_that_is_gone_gets_no_pusher(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        await put(store, pusher(), pusher(pushkey="of a bridge", device_id=""))
+        assert [row.pushkey for row in await store.push.pushers(ALICE)] == ["of a bridge"]
 
     on_store(tmp_path, scenario)
