@@ -225,3 +225,35 @@ def test_events_wait_for_their_time(client_server: ServerProcess) -> None:
         "refusal": {"status": 404, "errcode": "M_NOT_FOUND"},
         "tooLong": "M_MAX_DELAY_EXCEEDED",
     }
+
+
+OPTIONAL = {
+    "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device": "nobody has made one",
+}
+"""What Element Web asks for and goes without where it is not there, with the reason why it is not."""
+
+
+def test_element_webs_way_in_meets_no_refusal(tmp_path: Path) -> None:
+    """Every request from the address that somebody types to the first room gets 200, but for what is optional."""
+    settings = {
+        "public_url": "https://hamrasan.test",
+        "turn_uris": "turn:turn.hamrasan.test",
+        "turn_shared_secret": "a secret of TURN servers",
+    }
+    with server_process(tmp_path, **settings) as server:
+        asked = run_scenario("way_in", url=server.url, names=["js-element", "js-friend"])["asked"]
+        assert server.complaints == []
+    refused = {path: (status, errcode) for _, path, status, errcode in asked if status != 200}
+    assert refused == dict.fromkeys(OPTIONAL, (404, "M_NOT_FOUND"))
+    paths = {path for _, path, _, _ in asked}
+    for part in (
+        "versions",
+        "sync",
+        "keys/upload",
+        "keys/query",
+        "room_keys/version",
+        "pushrules/",
+        "filter",
+    ):
+        assert any(path.endswith(part) for path in paths), f"the library did not ask for {part}"
+    assert len(asked) > 40
