@@ -45,7 +45,7 @@ class ServerProcess:
     def __init__(self, data_dir: Path, **settings: str) -> None:
         """`settings` are texts by the names of the settings; they are given as environment variables."""
         self.data_dir = data_dir
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = settings
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -207,7 +207,7 @@ class ServerProcess:
         return person
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that nobody uses; chance of its own, since tests that run at once share their seed."""
     for _ in range(PORT_ATTEMPTS):
         port = secrets.choice(PORTS)

@@ -81,6 +81,12 @@ class MautrixPerson:
             while not await self._state.is_encrypted(RoomID(room_id)):
                 await self._news.wait()
 
+    async def sees(self, room_id: str, user_id: str) -> None:
+        """Wait until somebody is in a room."""
+        async with asyncio.timeout(WAIT_S), self._news:
+            while not await self._state.is_joined(RoomID(room_id), UserID(user_id)):
+                await self._news.wait()
+
     async def say(self, room_id: str, body: str) -> EventID:
         """Send a text message, encrypted where the room is."""
         return await self.client.send_text(RoomID(room_id), body)
