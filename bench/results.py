@@ -47,6 +47,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("w5.initial_s", "W5 initial sync", "s", "less", "rooms"),
     Metric("w5.initial_cpu_s", "W5 initial sync, CPU", "s", "less", "rooms"),
     Metric("w5.initial_mb", "W5 initial sync, size", "MB", "less", "rooms"),
+    Metric("keys.query_p50_ms", "keys of many users at once, median", "ms", "less", "users"),
+    Metric("keys.query_p99_ms", "keys of many users at once, p99", "ms", "less", "users"),
+    Metric("keys.query_cpu_ms", "keys of many users at once, CPU", "ms", "less", "users"),
+    Metric("keys.query_mb", "keys of many users at once, size", "MB", "less", "users"),
     Metric("latency.p50_ms", "latency send to delivered, median, open loop", "ms", "less", "messages/s"),
     Metric("latency.p99_ms", "latency send to delivered, p99, open loop", "ms", "less", "messages/s"),
     Metric("latency.delivered_percent", "latency run: delivered in time", "%", "more", "messages/s"),
@@ -58,6 +62,7 @@ METRICS: tuple[Metric, ...] = (
             ("w3", "W3"),
             ("w4", "W4"),
             ("w5", "W5"),
+            ("keys", "the queries for keys"),
             ("latency", "the latency run"),
         )
     ),

@@ -28,6 +28,8 @@ class Scale:
     hub_fill_seconds: int
     hub_changes: int
     hub_initial_syncs: int
+    key_users: int
+    key_queries: int
     latency_rates: tuple[int, ...]
     latency_seconds: int
 
@@ -49,6 +51,8 @@ FULL = Scale(
     hub_fill_seconds=900,
     hub_changes=200,
     hub_initial_syncs=3,
+    key_users=1_000,
+    key_queries=40,
     latency_rates=(10, 300),
     latency_seconds=20,
 )
@@ -70,6 +74,8 @@ QUICK = Scale(
     hub_fill_seconds=60,
     hub_changes=20,
     hub_initial_syncs=1,
+    key_users=200,
+    key_queries=10,
     latency_rates=(10, 300),
     latency_seconds=4,
 )

@@ -1,8 +1,8 @@
 """The people and rooms that a run needs, made through the ordinary client API of whatever server it is.
 
-Three groups that never share a room, so that one workload's rooms do not weigh on another's syncs:
-*members* of the ten-member rooms (W1, W3, W4, latency), the *crowd* of the flat rooms (W2), and the *hub*, one
-user in very many rooms (W5).
+Groups that never share a room, so that one workload's rooms do not weigh on another's syncs: *members* of the
+ten-member rooms (W1, W3, W4, latency), the *crowd* of the flat rooms (W2), the *hub*, one user in very many rooms (W5),
+and the *key ring*, who have published keys (keys).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.figures import median
+from bench.keyring import Keys
 from bench.load.pool import Pool
 from bench.scale import MEMBERS_PER_ROOM, Scale
 
@@ -74,6 +75,13 @@ class Hub(msgspec.Struct):
     changing_rooms: list[str]
 
 
+class KeyRing(msgspec.Struct):
+    """Users with a device and cross-signing keys each, and one who asks for all of them."""
+
+    asker: User
+    user_ids: list[str]
+
+
 class World(msgspec.Struct):
     """Everything that was made on one server."""
 
@@ -81,6 +89,7 @@ class World(msgspec.Struct):
     devices: list[Device] = []
     flat: list[FlatRoom] = []
     hub: Hub | None = None
+    key_ring: KeyRing | None = None
     seconds: dict[str, float] = {}
     """The parts that were made, and how long each took."""
 
@@ -162,6 +171,28 @@ class Builder:
         seconds = time.monotonic() - started
         self.world.hub = Hub(user, other, self._scale.hub_rooms, len(rooms), seconds, changing)
         self.world.seconds["hub"] = seconds
+
+    async def key_ring(self) -> None:
+        """Make users who publish keys of a device, cross-signing keys, and a signature on the device."""
+        started = time.monotonic()
+
+        async def one(number: int) -> str:
+            user = await self._register(f"k{number}")
+            who = await self._pool.call("GET", "/_matrix/client/v3/account/whoami", user.token)
+            keys = Keys(user.user_id, _text(who, "device_id"))
+            for path, body in (
+                ("upload", {"device_keys": keys.device_keys}),
+                ("device_signing/upload", keys.cross_signing),
+                ("signatures/upload", keys.signatures),
+            ):
+                answer = await self._pool.call("POST", f"/_matrix/client/v3/keys/{path}", user.token, body)
+                if answer.get("failures"):
+                    raise BenchError(f"a key was refused: {answer['failures']}")
+            return user.user_id
+
+        user_ids = await self._pool.each(range(self._scale.key_users), one)
+        self.world.key_ring = KeyRing(await self._register("key-asker"), user_ids)
+        self.world.seconds["key_ring"] = time.monotonic() - started
 
     async def _flat_room(self, target: int, deadline: float) -> FlatRoom:
         started = time.monotonic()

@@ -8,6 +8,7 @@ from bench.results import Sample
 from bench.workloads.base import Context
 from bench.workloads.delivered import measure_delivered
 from bench.workloads.flat import measure_flat
+from bench.workloads.keys import measure_keys
 from bench.workloads.latency import measure_latency
 from bench.workloads.parked import measure_parked
 from bench.workloads.sends import measure_sends
@@ -20,6 +21,7 @@ WORKLOADS: Mapping[str, Callable[[Context], list[Sample]]] = {
     "w3": measure_delivered,
     "w4": measure_parked,
     "w5": measure_syncs,
+    "keys": measure_keys,
 }
 """The names of `--only`, and what each runs. The latency run comes first: after a saturated run a slow server
 still works off its background queues."""
@@ -31,5 +33,6 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "w3": ("small_rooms",),
     "w4": ("small_rooms", "devices"),
     "w5": ("hub",),
+    "keys": ("key_ring",),
 }
 """The parts of the world that each workload needs, named after the methods of `Builder` that make them."""

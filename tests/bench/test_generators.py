@@ -17,7 +17,7 @@ from bench.scale import MEMBERS_PER_ROOM, QUICK, Scale
 from bench.world import Builder, World
 from tests.running import Running
 
-TINY = replace(QUICK, rooms=2, flat_members=(10, 25), hub_rooms=3, parked=25)
+TINY = replace(QUICK, rooms=2, flat_members=(10, 25), hub_rooms=3, parked=25, key_users=3, key_queries=2)
 
 
 def port_of(server: Running) -> int:
@@ -38,13 +38,15 @@ def build(server: Running, *steps: str, scale: Scale = TINY) -> World:
 
 
 def test_world_has_what_the_workloads_need(fresh_server: Running) -> None:
-    world = build(fresh_server, "small_rooms", "devices", "flat_rooms", "hub")
+    world = build(fresh_server, "small_rooms", "devices", "flat_rooms", "hub", "key_ring")
     assert [len(room.members) for room in world.rooms] == [MEMBERS_PER_ROOM] * 2
     assert len({device.token for device in world.devices}) == 25
     assert [(room.target, room.reached) for room in world.flat] == [(10, 10), (25, 25)]
     assert world.hub is not None
     assert (world.hub.reached, len(world.hub.changing_rooms)) == (3, 3)
-    assert set(world.seconds) == {"small_rooms", "devices", "flat_rooms", "hub"}
+    assert world.key_ring is not None
+    assert len(set(world.key_ring.user_ids)) == 3
+    assert set(world.seconds) == {"small_rooms", "devices", "flat_rooms", "hub", "key_ring"}
 
 
 def test_time_limit_stops_the_filling_and_says_where(fresh_server: Running) -> None:
