@@ -30,6 +30,9 @@ class Scale:
     hub_initial_syncs: int
     key_users: int
     key_queries: int
+    library_rooms: int
+    library_messages: int
+    library_searches: int
     latency_rates: tuple[int, ...]
     latency_seconds: int
 
@@ -53,6 +56,9 @@ FULL = Scale(
     hub_initial_syncs=3,
     key_users=1_000,
     key_queries=40,
+    library_rooms=1_000,
+    library_messages=1_000_000,
+    library_searches=40,
     latency_rates=(10, 300),
     latency_seconds=20,
 )
@@ -76,6 +82,9 @@ QUICK = Scale(
     hub_initial_syncs=1,
     key_users=200,
     key_queries=10,
+    library_rooms=20,
+    library_messages=5_000,
+    library_searches=5,
     latency_rates=(10, 300),
     latency_seconds=4,
 )

@@ -2,7 +2,8 @@
 
 Groups that never share a room, so that one workload's rooms do not weigh on another's syncs: *members* of the
 ten-member rooms (W1, W3, W4, latency), the *crowd* of the flat rooms (W2), the *hub*, one user in very many rooms (W5),
-and the *key ring*, who have published keys (keys).
+the *key ring*, who have published keys (keys), and the *library*, two users whose rooms hold very many messages
+(search).
 """
 
 from __future__ import annotations
@@ -82,6 +83,15 @@ class KeyRing(msgspec.Struct):
     user_ids: list[str]
 
 
+class Library(msgspec.Struct):
+    """A user in many rooms, and another in as many others, for searches; the rooms are filled while nothing runs."""
+
+    reader: User
+    other: User
+    rooms: list[str]
+    other_rooms: list[str]
+
+
 class World(msgspec.Struct):
     """Everything that was made on one server."""
 
@@ -90,6 +100,8 @@ class World(msgspec.Struct):
     flat: list[FlatRoom] = []
     hub: Hub | None = None
     key_ring: KeyRing | None = None
+
+    library: Library | None = None
     seconds: dict[str, float] = {}
     """The parts that were made, and how long each took."""
 
@@ -193,6 +205,20 @@ class Builder:
         user_ids = await self._pool.each(range(self._scale.key_users), one)
         self.world.key_ring = KeyRing(await self._register("key-asker"), user_ids)
         self.world.seconds["key_ring"] = time.monotonic() - started
+
+    async def library(self) -> None:
+        """Make the users and rooms that messages are searched in."""
+        started = time.monotonic()
+        reader, other = await self._register("reader"), await self._register("library-other")
+        rooms: dict[str, list[str]] = {reader.user_id: [], other.user_id: []}
+
+        async def one(number: int) -> None:
+            owner = (reader, other)[number % 2]
+            rooms[owner.user_id].append(await self._create_room(owner, f"Library {number}"))
+
+        await self._pool.each(range(self._scale.library_rooms * 2), one)
+        self.world.library = Library(reader, other, rooms[reader.user_id], rooms[other.user_id])
+        self.world.seconds["library"] = time.monotonic() - started
 
     async def _flat_room(self, target: int, deadline: float) -> FlatRoom:
         started = time.monotonic()
