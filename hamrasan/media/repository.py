@@ -280,6 +280,22 @@ class MediaRepository:
             _log.error("a blob could not be read", exc_info=error)
             raise unavailable("The file cannot be read now; please try again later.") from error
 
+    async def link(self, key: str) -> str | None:
+        """Return an address of the object store at which anybody gets a blob for some minutes; None without a store.
+
+        Raises `M_UNKNOWN` (503).
+        """
+        try:
+            return await self._blobs.link(key)
+        except OSError as error:
+            _log.error("no address of a blob could be signed", exc_info=error)
+            raise unavailable("The file cannot be read now; please try again later.") from error
+
+    def place(self, key: str) -> str | None:
+        """Return where a blob lies in the folder of blobs; None if it is in an object store."""
+        path = self._blobs.path(key)
+        return None if path is None else f"{path.parent.name}/{path.name}"
+
     # For thumbnails.
 
     @asynccontextmanager

@@ -40,12 +40,16 @@ ExpectedKey = Literal[
     "expected.log_level",
     "expected.networks",
     "expected.registration",
+    "expected.media_delivery",
+    "expected.media_store",
     "expected.secret",
     "expected.server_name",
     "expected.size",
     "expected.turn_uris",
     "expected.url",
 ]
+MediaDelivery = Literal["server", "redirect", "proxy"]
+"""Who sends files to those who download them: this server, the object store, or a front proxy that reads the folder."""
 Registration = Literal["closed", "token", "open"]
 
 MAX_SERVER_NAME_LENGTH = 230
@@ -100,6 +104,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     max_upload_size: Size = _UPLOAD_SIZE
     media_quota: Size = _QUOTA
+    media_store: str | None = None
+    media_delivery: MediaDelivery = "server"
     url_previews: bool = False
     unauthenticated_media: bool = False
     reachable_networks: tuple[str, ...] = ()
@@ -182,6 +188,7 @@ class Setting:
 
 _HOST = r"(?: \[ [0-9A-Fa-f:.]{2,45} \] | [0-9A-Za-z.-]{1,255} )"
 _ADDRESS = re.compile(rf"(?x) (?P<host> {_HOST} | \* ) : (?P<port> [0-9]{{1,5}} )")
+_STORE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._-]{1,200}){0,10}/?", re.ASCII)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,12})(?P<unit>[KMGT]?)", re.ASCII | re.IGNORECASE)
 _TURN_URI = re.compile(rf"(?x) turns?: {_HOST} (?: : [0-9]{{1,5}} )? (?: \?transport=(?:udp|tcp) )?")
 _URL = re.compile(rf"(?x) https?:// {_HOST} (?: : [0-9]{{1,5}} )? (?: / [^\s?#]* )?")
@@ -235,6 +242,12 @@ def _parse_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _parse_store(text: str) -> str:
+    if not _STORE.fullmatch(text):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
 def _parse_size(text: str) -> Size:
     found = _SIZE.fullmatch(text)
     if found is None:
@@ -271,6 +284,8 @@ _NETWORKS = Kind("networks", "expected.networks", _parse_networks)
 _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", "token", "open"))
 _SECRET = Kind("secret", "expected.secret", _parse_secret)
 _SERVER_NAME_KIND = Kind("server name", "expected.server_name", _parse_server_name)
+_STORE_KIND = Kind("object store", "expected.media_store", _parse_store)
+_DELIVERY = Kind("delivery", "expected.media_delivery", _one_of("server", "redirect", "proxy"))
 _SIZE_KIND = Kind("size", "expected.size", _parse_size)
 _TURN_KIND = Kind("TURN URIs", "expected.turn_uris", _parse_turn_uris)
 _URL_KIND = Kind("URL", "expected.url", _parse_url)
@@ -290,6 +305,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("trusted_proxies", _NETWORKS),
     Setting("max_upload_size", _SIZE_KIND),
     Setting("media_quota", _SIZE_KIND),
+    Setting("media_store", _STORE_KIND),
+    Setting("media_delivery", _DELIVERY),
     Setting("url_previews", _BOOLEAN),
     Setting("unauthenticated_media", _BOOLEAN),
     Setting("reachable_networks", _NETWORKS),

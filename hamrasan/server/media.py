@@ -9,6 +9,7 @@ from hamrasan.media.spool import Spool
 from hamrasan.media.thumbnails import Thumbnails
 from hamrasan.media.workers import Workers
 from hamrasan.storage.blobs.folder import BlobFolder
+from hamrasan.storage.blobs.objects import ObjectBlobs
 from hamrasan.storage.sqlite.store import Store
 
 FOLDER = "media"
@@ -23,7 +24,7 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
     repository = MediaRepository(
         store.journal,
         store.media,
-        BlobFolder(folder),
+        BlobFolder(folder) if settings.media_store is None else ObjectBlobs(settings.media_store),
         Spool(folder / ARRIVING),
         ground.clock,
         ground.entropy,

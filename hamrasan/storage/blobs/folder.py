@@ -89,6 +89,10 @@ class BlobFolder:
             await asyncio.wait([reading])
             raise
 
+    async def link(self, _key: str) -> str | None:
+        """Return None: files have no addresses of their own."""
+        return None
+
     async def delete(self, key: str) -> None:
         """Delete a blob. Raises `OSError`."""
         await self._run(lambda: self._delete(self.path(key)))

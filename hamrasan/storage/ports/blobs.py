@@ -29,6 +29,12 @@ class Blobs(Protocol):
         The iterator has to be closed (`aclose`) if it is not read to its end.
         """
 
+    async def link(self, key: str) -> str | None:
+        """Return an address at which anybody gets a blob, for a few minutes; None if there are no such ones.
+
+        Raises `OSError`.
+        """
+
     def path(self, key: str) -> Path | None:
         """Return the file of a blob on this machine, whether there is one or not; None if blobs are elsewhere."""
 

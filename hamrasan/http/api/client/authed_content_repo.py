@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from hamrasan.http.file_answers import answer_file
+from hamrasan.http.file_answers import FileOnHand, answer_file
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, Response, json_bytes, ok
 from hamrasan.http.route import Auth, RateClass, Route
@@ -22,19 +20,28 @@ def wait_of(request: Request) -> float:
 
 async def download(request: Request, services: Services) -> Answer:
     """Return a file, under the name that the uploader or else the address gives it."""
+    return await answer_file(request, services, await file_of(request, services))
+
+
+async def thumbnail(request: Request, services: Services) -> Answer:
+    """Return a small picture of a file."""
+    return await answer_file(request, services, await thumbnail_of(request, services))
+
+
+async def file_of(request: Request, services: Services) -> FileOnHand:
+    """Return the file that is asked for; raises as `MediaRepository.access` does."""
     path = request.path
     if "file_name" in path:
         check_file_name(path["file_name"])
     media = await services.media.access(path["server_name"], path["media_id"], wait_of(request))
     assert media.hash is not None
-    file_name = path.get("file_name") or media.file_name
-    key = media.hash.hex()
-    read = partial(services.media.read, key)
-    return await answer_file(request, read, media.size, key, media.content_type, file_name)
+    return FileOnHand(
+        media.hash.hex(), media.size, media.content_type, path.get("file_name") or media.file_name
+    )
 
 
-async def thumbnail(request: Request, services: Services) -> Answer:
-    """Return a small picture of a file."""
+async def thumbnail_of(request: Request, services: Services) -> FileOnHand:
+    """Return the thumbnail that is asked for; raises as `MediaRepository.access` and `Thumbnails.access` do."""
     query = request.query
     width, height = _pixels(request, "width"), _pixels(request, "height")
     crop = query.choice("method", ("crop", "scale"), "scale") == "crop"
@@ -43,10 +50,7 @@ async def thumbnail(request: Request, services: Services) -> Answer:
         request.path["server_name"], request.path["media_id"], wait_of(request)
     )
     found = await services.thumbnails.access(media, width, height, crop, animated)
-    read = partial(services.media.read, found.key)
-    return await answer_file(
-        request, read, found.size, found.key, found.content_type, _thumbnail_name(found.content_type)
-    )
+    return FileOnHand(found.key, found.size, found.content_type, _thumbnail_name(found.content_type))
 
 
 def _pixels(request: Request, name: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hamrasan.http.api.client.authed_content_repo import download, get_config, preview_url, thumbnail
+from hamrasan.http.api.client.authed_content_repo import file_of, get_config, preview_url, thumbnail_of
+from hamrasan.http.file_answers import answer_file
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, Response, empty, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -53,22 +54,27 @@ async def upload_to(request: Request, services: Services) -> Response:
 
 async def download_openly(request: Request, services: Services) -> Answer:
     """Return a file to anybody who knows its address, if the operator wants that (setting `unauthenticated_media`)."""
-    _check_open(request, services)
-    return await download(request, services)
+    may_redirect = _check_open(request, services)
+    return await answer_file(request, services, await file_of(request, services), may_redirect=may_redirect)
 
 
 async def thumbnail_openly(request: Request, services: Services) -> Answer:
     """Return a small picture of a file likewise."""
-    _check_open(request, services)
-    return await thumbnail(request, services)
+    may_redirect = _check_open(request, services)
+    return await answer_file(
+        request, services, await thumbnail_of(request, services), may_redirect=may_redirect
+    )
 
 
-def _check_open(request: Request, services: Services) -> None:
-    """Raise `M_NOT_FOUND` where files are for people who are logged in, `M_INVALID_PARAM` for wrong parameters."""
+def _check_open(request: Request, services: Services) -> bool:
+    """Return whether the client follows redirects.
+
+    Raises `M_NOT_FOUND` where files are for people who are logged in, `M_INVALID_PARAM` for wrong parameters.
+    """
     if not services.settings.unauthenticated_media:
         raise not_found("Files are for people who are logged in here; this app is too old to show them.")
     request.query.boolean("allow_remote", True)
-    request.query.boolean("allow_redirect")
+    return request.query.boolean("allow_redirect")
 
 
 _V3 = "/_matrix/media/v3"
