@@ -66,6 +66,11 @@ def _unknown_third_party() -> MatrixError:
     return forbidden("This server knows nobody by e-mail address or phone number; please use the user name.")
 
 
+def latin_digits(text: str) -> str:
+    """Return a text with the digits that codes and user ids are made of."""
+    return text.translate(_DIGITS)
+
+
 def localpart_of(username: str) -> str:
     """Return the localpart that a wanted user name becomes: small letters, and the digits of user ids."""
     return username.strip().translate(_DIGITS).lower()

@@ -17,6 +17,7 @@ from hamrasan.protocol.errors import not_found
 from hamrasan.storage.ports.accounts import AccountRow
 from hamrasan.storage.ports.devices import EndDevices
 from hamrasan.storage.ports.journal import Batch, Journal, Write
+from hamrasan.storage.ports.two_step import DeleteTwoStep
 
 PAGE = 500
 """Accounts that are read at once."""
@@ -58,12 +59,15 @@ class AdministerAccounts:
     async def set_password(self, who: str, password: str, *, logout_devices: bool = True) -> str:
         """Give an account another password, and end all its sessions unless told otherwise; return its user id.
 
+        Two-step login is turned off: whoever asks an administrator for a password has mostly lost the phone, too.
+
         Raises `M_WEAK_PASSWORD`, `M_INVALID_PARAM`.
         """
         check_new_password(password)
         account = await self.find(who)
         sessions: list[Write] = [EndDevices(account.user_id), *end_user_tokens(account.user_id)]
-        await self._accounts.set_password(account.user_id, password, *(sessions if logout_devices else ()))
+        also = [DeleteTwoStep(account.user_id), *(sessions if logout_devices else ())]
+        await self._accounts.set_password(account.user_id, password, *also)
         return account.user_id
 
     async def set_admin(self, who: str, is_admin: bool) -> str:

@@ -23,6 +23,7 @@ from hamrasan.storage.ports.accounts import (
 )
 from hamrasan.storage.ports.accounts import DeactivateAccount as Deactivate
 from hamrasan.storage.ports.journal import Batch, Journal, Write
+from hamrasan.storage.ports.two_step import DeleteTwoStep
 
 Departure = Callable[[AccountRow], Awaitable[None]]
 """Leaves behind what a service keeps for an account (leaves its rooms, for one); may be called again for the same."""
@@ -93,4 +94,4 @@ class DeactivateAccount:
 
 def ending(user_id: str, *, erase: bool) -> list[Write]:
     """Return the writes after which nobody gets into the account any more."""
-    return [Deactivate(erase, user_id), *end_user_tokens(user_id)]
+    return [Deactivate(erase, user_id), *end_user_tokens(user_id), DeleteTwoStep(user_id)]

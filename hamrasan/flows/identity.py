@@ -19,7 +19,7 @@ from hamrasan.devices.devices import Devices
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.end_sessions import EndSessions
-from hamrasan.flows.login import Login
+from hamrasan.flows.login import HasTwoSteps, Login, nobody_has_two_steps
 from hamrasan.flows.moderate_accounts import ModerateAccounts
 from hamrasan.flows.open_session import IsKeyId, OpenSession, nobody_has_keys
 from hamrasan.flows.register import Register
@@ -50,6 +50,7 @@ class Hooks:
 
     is_exclusive: Exclusive = nobody_is_reserved
     is_key_id: IsKeyId = nobody_has_keys
+    has_two_steps: HasTwoSteps = nobody_has_two_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def assemble_identity(
         open_session=open_session,
         end_sessions=end_sessions,
         login_tokens=login_tokens,
-        login=Login(accounts, login_tokens, open_session, reauthentication),
+        login=Login(accounts, login_tokens, open_session, reauthentication, hooks.has_two_steps),
         register=Register(
             settings.registration, accounts, registration_tokens, interactive, open_session, entropy
         ),

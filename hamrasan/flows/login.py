@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from hamrasan.accounts.accounts import Accounts, user_locked
 from hamrasan.accounts.login_tokens import LIFETIME_MS, LoginTokens
 from hamrasan.accounts.reauthentication import Reauthentication
 from hamrasan.accounts.requester import Requester
+from hamrasan.accounts.two_step import needs_browser
 from hamrasan.flows.open_session import OpenedSession, OpenSession, WantedDevice
+
+HasTwoSteps = Callable[[str], Awaitable[bool]]
+"""Tells whether a user's password alone is not enough."""
+
+
+async def nobody_has_two_steps(_user_id: str) -> bool:
+    """Passwords are enough."""
+    return False
 
 
 class Login:
@@ -18,21 +29,26 @@ class Login:
         login_tokens: LoginTokens,
         sessions: OpenSession,
         reauthentication: Reauthentication,
+        has_two_steps: HasTwoSteps = nobody_has_two_steps,
     ) -> None:
         self._accounts = accounts
         self._login_tokens = login_tokens
         self._sessions = sessions
         self._reauthentication = reauthentication
+        self._has_two_steps = has_two_steps
 
     async def with_password(
         self, typed: str, password: str, wanted: WantedDevice, address: str
     ) -> OpenedSession:
         """Log in whoever `typed` (a user id or a localpart) names.
 
-        Raises `M_FORBIDDEN` if that or the password is wrong, `M_USER_LOCKED`, `M_LIMIT_EXCEEDED`, `M_INVALID_PARAM`.
+        Raises `M_FORBIDDEN` if that or the password is wrong, or not enough, `M_USER_LOCKED`, `M_LIMIT_EXCEEDED`,
+        `M_INVALID_PARAM`.
         """
         wanted.check()
         account = await self._accounts.check_password(typed, password, address)
+        if await self._has_two_steps(account.user_id):
+            raise needs_browser()
         return await self._sessions.open(account.user_id, wanted, address)
 
     async def with_token(self, token: str, wanted: WantedDevice, address: str) -> OpenedSession:

@@ -10,6 +10,8 @@ from hamrasan.accounts.oauth.clients import Clients
 from hamrasan.accounts.oauth.codes import AuthorizationCodes
 from hamrasan.accounts.oauth.device_grants import DeviceGrants
 from hamrasan.accounts.rendezvous import Rendezvous
+from hamrasan.accounts.sealing import Sealing
+from hamrasan.accounts.two_step import TwoStep
 from hamrasan.flows.identity import Identity
 from hamrasan.flows.oauth_tokens import OAuthTokens
 from hamrasan.runtime.clock import Clock
@@ -29,10 +31,18 @@ class SigningIn:
     oauth_tokens: OAuthTokens
     approvals: Approvals
     rendezvous: Rendezvous
+    two_step: TwoStep
+    sealing: Sealing
 
 
 def assemble_signing_in(
-    journal: Journal, reader: OAuthReader, identity: Identity, clock: Clock, entropy: Entropy
+    journal: Journal,
+    reader: OAuthReader,
+    identity: Identity,
+    two_step: TwoStep,
+    sealing: Sealing,
+    clock: Clock,
+    entropy: Entropy,
 ) -> SigningIn:
     """Put the services together."""
     clients = Clients(journal, reader, clock)
@@ -42,6 +52,8 @@ def assemble_signing_in(
         oauth_device_grants=device_grants,
         approvals=identity.approvals,
         rendezvous=Rendezvous(clock, entropy),
+        two_step=two_step,
+        sealing=sealing,
         browser_sessions=BrowserSessions(journal, reader, clock, entropy),
         oauth_clients=clients,
         oauth_codes=codes,

@@ -110,6 +110,8 @@ class Ground:
     entropy: Entropy
     metrics: Metrics
     signing_key: SigningKey
+    secrets_key: bytes
+    """What seals secrets in the database."""
     application_services: ApplicationServices
     health: JournalHealth
     outbound: Outbound

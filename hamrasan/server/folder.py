@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from hamrasan.accounts.sealing import KEY_BYTES
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.signing import ALGORITHM, SEED_BYTES, SigningKey, parse_signing_key
 from hamrasan.push.web_push import key_from_text, key_to_text, new_key
@@ -19,6 +20,7 @@ from hamrasan.storage.sqlite.store import Store
 KEY_FILE = "signing.key"
 VAPID_FILE = "vapid.key"
 """By this key push services of browsers know the server; with another one, subscriptions end."""
+SECRETS_FILE = "secrets.key"
 KEY_MODE = 0o600
 """Whoever reads the key can speak for the server."""
 KEY_VERSION_LETTERS = 6
@@ -79,6 +81,26 @@ def open_vapid_key(data_dir: Path) -> EllipticCurvePrivateKey:
         return key_from_text(text)
     except ValueError as error:
         raise SigningKeyDamaged(path, str(error)) from None
+
+
+def open_secrets_key(data_dir: Path, entropy: Entropy) -> bytes:
+    """Return the key with which secrets in the database are sealed, making one at the first start.
+
+    Raises `SigningKeyDamaged`, `OSError`.
+    """
+    path = data_dir / SECRETS_FILE
+    text = _read(path)
+    if text is None:
+        key = entropy.bytes(KEY_BYTES)
+        _write(path, key.hex() + "\n")
+        return key
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise SigningKeyDamaged(path, f"it does not hold {KEY_BYTES} bytes in hexadecimal digits")
+    return key
 
 
 def _read(path: Path) -> str | None:

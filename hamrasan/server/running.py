@@ -25,7 +25,7 @@ from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.runtime.tasks import TaskSupervisor
-from hamrasan.server.folder import claim_folder, open_signing_key, open_vapid_key
+from hamrasan.server.folder import claim_folder, open_secrets_key, open_signing_key, open_vapid_key
 from hamrasan.server.observation import counting_commits, counting_failures, counting_refusals, watch
 from hamrasan.server.services import build_services
 from hamrasan.storage.health import JournalHealth
@@ -140,6 +140,7 @@ async def start_server(
             entropy=entropy,
             metrics=metrics,
             signing_key=open_signing_key(settings.data_dir, entropy),
+            secrets_key=open_secrets_key(settings.data_dir, entropy),
             application_services=ApplicationServices(
                 load_registrations(settings.data_dir, settings.server_name)
             ),

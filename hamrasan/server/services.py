@@ -14,7 +14,9 @@ from hamrasan.accounts.passwords import COST, PasswordCost
 from hamrasan.accounts.presence import Presence
 from hamrasan.accounts.profiles import Profiles
 from hamrasan.accounts.push_rules import PushRules
+from hamrasan.accounts.sealing import Sealing
 from hamrasan.accounts.tags import Tags
+from hamrasan.accounts.two_step import TwoStep
 from hamrasan.appservices.client import ServiceClient
 from hamrasan.appservices.queries import ServiceQueries
 from hamrasan.encryption.cross_signing import CrossSigning
@@ -104,8 +106,12 @@ def build_services(
     rooms = _rooms(store, ground, personal, queries)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
     encryption, media = _encryption(store, ground), build_media(store, ground)
+    sealing = Sealing(ground.secrets_key, ground.clock)
+    two_step = TwoStep(store.journal, store.two_step, sealing, ground.clock, ground.entropy)
     hooks = Hooks(
-        is_exclusive=ground.application_services.reserve_user, is_key_id=encryption.cross_signing.is_key_id
+        is_exclusive=ground.application_services.reserve_user,
+        is_key_id=encryption.cross_signing.is_key_id,
+        has_two_steps=two_step.is_on,
     )
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, hooks, cost)
     departures = identity.deactivate_account.on_departure
@@ -117,7 +123,9 @@ def build_services(
     feed = EventFeed(store.journal, store.events)
     push = build_push(store, ground, feed, personal, rooms, syncing, tasks)
     departures(lambda account: push.pushers.forget(account.user_id))
-    signing_in = assemble_signing_in(store.journal, store.oauth, identity, ground.clock, ground.entropy)
+    signing_in = assemble_signing_in(
+        store.journal, store.oauth, identity, two_step, sealing, ground.clock, ground.entropy
+    )
     services = join(
         ground,
         _identity(identity, ground),

@@ -86,6 +86,7 @@ def test_every_page_can_be_read_and_used(
             "/account/devices",
             "/account/devices?device_id=PHONE",
             "/account/password",
+            "/account/two-step",
             "/account/cross-signing",
             "/account/deactivate",
             "/link",

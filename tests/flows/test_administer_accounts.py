@@ -15,6 +15,7 @@ from hamrasan.flows.open_session import WantedDevice
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.storage.ports.devices import DeviceDeleted
 from hamrasan.storage.ports.journal import Batch
+from hamrasan.storage.ports.two_step import NewRecoveryCode, PutTwoStep
 from hamrasan.storage.sqlite.store import open_beside
 from tests.identities import ADDRESS, ALICE, BOB, CHEAP, DEFAULTS, PASSWORD, World, in_world
 from tests.worlds import SeededEntropy
@@ -148,5 +149,20 @@ def test_a_deactivated_user_is_out_and_the_server_finishes(tmp_path: Path) -> No
         assert not await can_log_in(world, PASSWORD)
         await until_device_is_gone(world, "PHONE")
         assert await world.store.accounts.erased([ALICE, BOB]) == {ALICE}
+
+    in_world(tmp_path, scenario)
+
+
+def test_another_password_turns_two_step_login_off(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.store.journal.submit(
+            Batch([PutTwoStep(ALICE, b"sealed", 0, 0), PutTwoStep(BOB, b"x", 0, 0)])
+        )
+        await world.store.journal.submit(Batch([NewRecoveryCode(ALICE, b"hash")]))
+        async with beside(world, tmp_path) as accounts:
+            await accounts.set_password("alice", PASSWORD + "!")
+        assert await world.store.two_step.two_step(ALICE) is None
+        assert not await world.store.two_step.has_recovery_code(ALICE, b"hash")
+        assert await world.store.two_step.two_step(BOB) is not None
 
     in_world(tmp_path, scenario)

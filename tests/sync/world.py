@@ -56,6 +56,7 @@ class World:
             metrics=Metrics(),
             application_services=ApplicationServices(),
             signing_key=SigningKey("ed25519:a_1", bytes(32)),
+            secrets_key=bytes(32),
             health=JournalHealth(self.store.journal, self.clock.monotonic),
             outbound=Outbound(),
             vapid_key=new_key(),

@@ -80,7 +80,7 @@ from hamrasan.http.api.client import (
 )
 from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
-from hamrasan.http.api.pages import account, authorize, devices, link, sign_in, sign_up, sso
+from hamrasan.http.api.pages import account, authorize, devices, link, sign_in, sign_up, sso, two_step
 from hamrasan.http.route import Route
 
 CLIENT_MODULES = (
@@ -159,7 +159,7 @@ CLIENT_MODULES = (
 )
 ADMIN_MODULES = (register,)
 OAUTH_MODULES = (oauth_endpoints,)
-PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso)
+PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso, two_step)
 OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]

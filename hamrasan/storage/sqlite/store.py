@@ -25,6 +25,7 @@ from hamrasan.storage.sqlite import (
     rooms,
     server,
     tokens,
+    two_step,
     user_data,
 )
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
@@ -49,6 +50,7 @@ from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.tokens import SqliteTokens
+from hamrasan.storage.sqlite.two_step import SqliteTwoStep
 from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
 
 STATEMENTS: Statements = {
@@ -68,6 +70,7 @@ STATEMENTS: Statements = {
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
+    **two_step.STATEMENTS,
     **user_data.STATEMENTS,
 }
 
@@ -114,6 +117,7 @@ class Store:
     application_services: SqliteApplicationServices
     tokens: SqliteTokens
     oauth: SqliteOAuth
+    two_step: SqliteTwoStep
     devices: SqliteDevices
     encryption: SqliteEncryption
     cross_signing: SqliteCrossSigning
@@ -214,6 +218,7 @@ def _assemble(
         application_services=SqliteApplicationServices(database),
         tokens=SqliteTokens(database),
         oauth=SqliteOAuth(database),
+        two_step=SqliteTwoStep(database),
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
         cross_signing=SqliteCrossSigning(database),

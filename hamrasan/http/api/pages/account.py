@@ -188,6 +188,9 @@ async def _account(browser: Browser, alert: str = "", status: int = 200) -> Resp
         notice=browser.say(notice) if notice else None,
         device_count=digits(len(devices), browser.language),
         has_password=await services.reauthentication.is_possible(user_id),
+        two_step_state=browser.say(
+            "two_step.is_on" if await services.two_step.is_on(user_id) else "two_step.is_off"
+        ),
     )
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 
 from hamrasan.http.api.oauth.addresses import SIGN_IN, SIGN_OUT, SIGN_UP
-from hamrasan.http.browser import Browser, continue_to, page
+from hamrasan.http.browser import Browser, PageError, continue_to, page
 from hamrasan.http.forms import MAX_FORM_BYTES
 from hamrasan.http.response import Response
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.protocol.errors import MatrixError
 
 LOCKED = "M_USER_LOCKED"
+SIGN_IN_CODE = f"{SIGN_IN}/code"
+PASSWORD_WAS_RIGHT = "password was right"
+CODE_LIFETIME_MS = 10 * 60 * 1000
+"""From the password to the code: long enough to look for the phone, or the paper with recovery codes."""
 MAX_SHOWN_CHARS = 255
 """Of what somebody typed as user name, and sees again if it was wrong."""
 
@@ -36,8 +40,50 @@ async def sign_in(browser: Browser) -> Response:
         )
     except MatrixError as refusal:
         return _form(browser, typed[:MAX_SHOWN_CHARS], why_refused(browser, refusal), refusal.status)
-    browser.give_secret(await services.browser_sessions.open(account.user_id, browser.secret))
+    if await services.two_step.is_on(account.user_id):
+        return _code_form(browser, account.user_id)
+    return await sign_in_as(browser, account.user_id)
+
+
+@page
+async def take_code(browser: Browser) -> Response:
+    """Sign somebody in whose password was right a moment ago, and who has the code as well."""
+    form = browser.form()
+    services = browser.services
+    proved = services.sealing.brought(PASSWORD_WAS_RIGHT, form.get("proof", ""))
+    if proved is None or proved["browser"] != (browser.secret or ""):
+        return browser.go(browser.path(SIGN_IN, **browser.query))
+    user_id = proved["user_id"]
+    try:
+        is_right = await services.two_step.check(user_id, form.get("code", ""))
+    except MatrixError as refusal:
+        if refusal.status != 429:
+            raise
+        return _code_form(browser, user_id, why_refused(browser, refusal), 429)
+    if not is_right:
+        return _code_form(browser, user_id, browser.say("two_step.wrong"), 403)
+    account = await services.accounts.find(user_id)
+    if account is None or account.deactivated or account.locked:
+        raise PageError(403, "sign_in.locked")
+    return await sign_in_as(browser, user_id)
+
+
+async def sign_in_as(browser: Browser, user_id: str) -> Response:
+    """Sign in whoever has proved to be this user, and go on to where they wanted."""
+    browser.give_secret(await browser.services.browser_sessions.open(user_id, browser.secret))
     return browser.go(browser.path(continue_to(browser.query)))
+
+
+def _code_form(browser: Browser, user_id: str, alert: str = "", status: int = 200) -> Response:
+    """Ask for the code; what was proved so far goes with the form, sealed, and is good in this browser only."""
+    values = {"user_id": user_id, "browser": browser.secret or ""}
+    return browser.page(
+        "code.html",
+        status=status,
+        alert=alert,
+        proof=browser.services.sealing.carry(PASSWORD_WAS_RIGHT, values, CODE_LIFETIME_MS),
+        action=browser.path(SIGN_IN_CODE, **browser.query),
+    )
 
 
 @page
@@ -79,5 +125,6 @@ _NONE, _LOGIN, _READS = Auth.NONE, RateClass.LOGIN, RateClass.READS
 ROUTES = [
     Route("GET", SIGN_IN, show_sign_in, "showSignIn", _NONE, _READS),
     Route("POST", SIGN_IN, sign_in, "signIn", _NONE, _LOGIN, Body.RAW, MAX_FORM_BYTES),
+    Route("POST", SIGN_IN_CODE, take_code, "signInWithCode", _NONE, _LOGIN, Body.RAW, MAX_FORM_BYTES),
     Route("POST", SIGN_OUT, sign_out, "signOut", _NONE, _LOGIN, Body.RAW, MAX_FORM_BYTES),
 ]
