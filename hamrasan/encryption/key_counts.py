@@ -48,6 +48,10 @@ class KeyCountCache:
         """Return the same, from the store if need be."""
         return (await self._get(user_id, device_id)).part
 
+    def forget(self, user_id: str, device_id: str) -> None:
+        """Ask the store when the counts of a device are needed again."""
+        self._known.drop((user_id, device_id))
+
     async def _get(self, user_id: str, device_id: str) -> _Known:
         device = (user_id, device_id)
         known = self._known.get(device)

@@ -21,7 +21,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.cross_signing import DropSignaturesBy, DropSignaturesOn
-from hamrasan.storage.ports.devices import ChangeDeviceList, DeviceChanged
+from hamrasan.storage.ports.devices import ChangeDeviceList, DeviceChanged, DeviceReader
 from hamrasan.storage.ports.encryption import (
     EncryptionReader,
     KeyCounts,
@@ -50,6 +50,7 @@ class Keys:
         self,
         journal: Journal,
         reader: EncryptionReader,
+        devices: DeviceReader,
         counts: KeyCountCache,
         locks: KeyedLocks,
         clock: Clock,
@@ -58,6 +59,7 @@ class Keys:
         """Take the stores, and the locks of users whose keys change."""
         self._journal = journal
         self._reader = reader
+        self._devices = devices
         self._counts = counts
         self._server_name = server_name
         self._locks = locks
@@ -99,6 +101,10 @@ class Keys:
                 batch.feed.append(DeviceChanged(user_id, position))
             if batch.writes:
                 await self._journal.submit(batch)
+                if not await self._devices.device(
+                    user_id, device_id
+                ):  # deleted meanwhile, and its keys not kept
+                    self._counts.forget(user_id, device_id)
             return counts.one_time
 
     def of_new_device(

@@ -66,8 +66,8 @@ def checked_cross_signing_key(value: Any, user_id: str, usage: str) -> CrossSign
     if usage not in usages:
         raise invalid_param(f"The 'usage' of the '{usage}_key' does not have '{usage}'.")
     public_key = _only_key(check_object(key.get("keys"), f"'{usage}_key.keys'"), usage)
-    for signer, signatures in check_object(key.get("signatures", {}), f"'{usage}_key.signatures'").items():
-        for signature in check_object(signatures, f"'{usage}_key.signatures.{signer}'").values():
+    for signatures in check_object(key.get("signatures", {}), f"'{usage}_key.signatures'").values():
+        for signature in check_object(signatures, f"'{usage}_key.signatures.*'").values():
             if not isinstance(signature, str):
                 raise bad_json(f"The signatures in '{usage}_key' must be strings.")
     if len(encode_canonical_checked(key)) > MAX_KEY_BYTES:

@@ -186,7 +186,7 @@ def _encryption(store: Store, ground: Ground) -> EncryptionServices:
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
     counts, locks = KeyCountCache(journal, store.encryption), KeyedLocks()
     return EncryptionServices(
-        keys=Keys(journal, store.encryption, counts, locks, clock, name),
+        keys=Keys(journal, store.encryption, store.devices, counts, locks, clock, name),
         key_query=KeyQuery(store.encryption, store.cross_signing, clock, name),
         cross_signing=CrossSigning(journal, store.cross_signing, store.devices, locks),
         key_signatures=KeySignatures(journal, store.cross_signing, store.encryption, locks, clock),

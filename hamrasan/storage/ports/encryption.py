@@ -9,7 +9,10 @@ from hamrasan.storage.ports.journal import Position
 
 
 class PutDeviceKeys(NamedTuple):
-    """The device has these identity keys from now on (canonical JSON, as the device signed them)."""
+    """The device has these identity keys from now on (canonical JSON, as the device signed them).
+
+    Like other keys, they are not kept if the device is gone.
+    """
 
     user_id: str
     device_id: str

@@ -17,13 +17,18 @@ from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.sqlite.database import Database
 from hamrasan.storage.sqlite.rooms import chunks, marks
 
+_IF_THERE = " WHERE EXISTS (SELECT 1 FROM devices WHERE user_id = ?1 AND device_id = ?2)"
+"""A device may be deleted while its keys are on their way; the next one of its name must not have them."""
+
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.PutDeviceKeys: (
-        "INSERT INTO device_keys (user_id, device_id, keys) VALUES (?, ?, ?)"
-        " ON CONFLICT (user_id, device_id) DO UPDATE SET keys = excluded.keys"
+        "INSERT INTO device_keys (user_id, device_id, keys) SELECT ?1, ?2, ?3"
+        + _IF_THERE
+        + " ON CONFLICT (user_id, device_id) DO UPDATE SET keys = excluded.keys"
     ),
     port.NewOneTimeKey: (
-        "INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO one_time_keys (user_id, device_id, algorithm, key_id, key) SELECT ?1, ?2, ?3, ?4, ?5"
+        + _IF_THERE
     ),
     port.TakeOneTimeKey: (
         "UPDATE one_time_keys SET key = NULL WHERE number = ?",
@@ -31,8 +36,9 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
         "DELETE FROM one_time_keys WHERE key IS NULL AND number < ? - 1000000",
     ),
     port.PutFallbackKey: (
-        "INSERT INTO fallback_keys (user_id, device_id, algorithm, key_id, key, used) VALUES (?, ?, ?, ?, ?, 0)"
-        " ON CONFLICT (user_id, device_id, algorithm)"
+        "INSERT INTO fallback_keys (user_id, device_id, algorithm, key_id, key, used) SELECT ?1, ?2, ?3, ?4, ?5, 0"
+        + _IF_THERE
+        + " ON CONFLICT (user_id, device_id, algorithm)"
         " DO UPDATE SET key_id = excluded.key_id, key = excluded.key, used = 0"
     ),
     port.UseFallbackKey: (

@@ -58,6 +58,8 @@ def test_identity_keys_are_those_of_existing_devices(tmp_path: Path) -> None:
 def test_one_time_keys_are_taken_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     async def scenario(store: Store) -> None:
         reader = store.encryption
+        await put(store, device(ALICE, "A"), NewOneTimeKey(ALICE, "GONE", "x", "a", b"a"))
+        assert await reader.one_time_key(ALICE, "GONE", "x", "a") is None
         for key_id in "cab":
             await put(store, NewOneTimeKey(ALICE, "A", "x", key_id, key_id.encode()))
         await put(store, NewOneTimeKey(ALICE, "A", "y", "c", b"other"))
@@ -78,6 +80,8 @@ def test_one_time_keys_are_taken_in_the_order_in_which_they_came(tmp_path: Path)
 def test_a_new_fallback_key_replaces_the_old_one_and_is_unused(tmp_path: Path) -> None:
     async def scenario(store: Store) -> None:
         reader = store.encryption
+        await put(store, device(ALICE, "A"), PutFallbackKey(ALICE, "GONE", "x", "1", b"one"))
+        assert await reader.fallback_key(ALICE, "GONE", "x") is None
         await put(
             store, PutFallbackKey(ALICE, "A", "x", "1", b"one"), PutFallbackKey(ALICE, "A", "y", "2", b"two")
         )
