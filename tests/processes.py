@@ -52,6 +52,7 @@ class ServerProcess:
         self._settled = threading.Event()
         self._ready = False
         self._output: deque[str] = deque(maxlen=KEPT_LINES)
+        self._printed = threading.Condition()
         self._people: list[Person] = []
         self._names = 0
 
@@ -109,7 +110,9 @@ class ServerProcess:
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self._output.append(line)
+            with self._printed:
+                self._output.append(line)
+                self._printed.notify_all()
             if _READY in line:
                 self._ready = True
                 self._settled.set()
@@ -151,6 +154,15 @@ class ServerProcess:
         """Take the limit of `limit_files` away again."""
         _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until the server printed or logged a line with `text` in it."""
+        with self._printed:
+            assert self._printed.wait_for(lambda: text in self.log, STOP_S), self.log
+
+    def reload(self) -> None:
+        """Let the server read its settings and registrations anew."""
+        self._signal(signal.SIGHUP)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
