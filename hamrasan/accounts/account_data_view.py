@@ -27,9 +27,20 @@ class AccountDataView:
             return rows
         return [AccountDataRow(GLOBAL, PUSH_RULES, _todays_rules(user_id, None), 0), *rows]
 
+    async def global_of(self, user_id: str) -> list[AccountDataRow]:
+        """Return all account data of a user that belongs to no room."""
+        rows = await self.of_room(user_id, GLOBAL)
+        if any(_is_push_rules(row) for row in rows):
+            return rows
+        return [AccountDataRow(GLOBAL, PUSH_RULES, _todays_rules(user_id, None), 0), *rows]
+
     async def of_room(self, user_id: str, room_id: str) -> list[AccountDataRow]:
         """Return a user's account data of one room, or of `GLOBAL` what was set."""
         return _with_todays_rules(user_id, await self._reader.of_room(user_id, room_id))
+
+    async def of_type(self, user_id: str, type: str) -> list[AccountDataRow]:
+        """Return a user's account data of one type, as far as it was set."""
+        return _with_todays_rules(user_id, await self._reader.of_type(user_id, type))
 
     async def changed_since(self, user_id: str, after: Position, upto: Position) -> list[AccountDataRow]:
         """Return what was last set with after < position <= upto, in the order of positions."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hamrasan.http.api.client import auth_fallback, pusher
+from hamrasan.http.api.client import auth_fallback, pusher, sliding_sync
 from hamrasan.http.api.refused import REFUSED
 from hamrasan.http.api.routes import CLIENT_ROUTES
 from hamrasan.http.api.unserved import UNSERVED, Unserved
@@ -37,6 +37,7 @@ def client_server_api_page() -> str:
     own = {route.operation for route in CLIENT_ROUTES if _UNSTABLE in route.path}
     own |= {route.operation for route in auth_fallback.ROUTES}  # which the specification has in prose only
     own |= {route.operation for route in pusher.DRAFT_ROUTES}
+    own |= {route.operation for route in sliding_sync.ROUTES}
     served = ({route.operation for route in CLIENT_ROUTES} | _REASONS.keys() | _AT_ONE_ADDRESS) - own
     head = (
         "# The client-server API, endpoint by endpoint\n\n"

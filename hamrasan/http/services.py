@@ -98,6 +98,8 @@ from hamrasan.storage.health import JournalHealth
 from hamrasan.sync.badges import BadgeCounter
 from hamrasan.sync.composer import SyncComposer
 from hamrasan.sync.notifier import Notifier
+from hamrasan.sync.room_index import RoomIndex
+from hamrasan.sync.sliding.composer import SlidingSync
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,8 @@ class SyncServices:
     notifier: Notifier
     sync: SyncComposer
     badges: BadgeCounter
+    sliding_sync: SlidingSync
+    room_index: RoomIndex
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,7 @@ class Receipts:
                 stored.event_id,
                 now,
                 stored.position,
+                room.number,
             )
         )
 

@@ -1,7 +1,8 @@
 """Places in the stream of changes, as clients carry them: opaque to them, versioned for us.
 
 A sync token (`s1_...`) names a position and the serials of what lives in memory only; a pagination token (`t1_...`) a
-position. Either can be given where a position is asked for.
+position; the `pos` of sliding sync (`p1_...`) a position, a connection and the number of an answer on it. Any of them
+can be given where a position is asked for. A message token (`d1_...`) says up to where a device has its messages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ _SYNC = re.compile(
     r"s1_([0-9]{1,18})_([0-9]{1,15})_([0-9]{1,15})_([A-Za-z]{1,16})(?:_([0-9]{1,18}))?", re.ASCII
 )
 _PAGE = re.compile(r"t1_([0-9]{1,18})", re.ASCII)
+_SLIDING = re.compile(r"p1_([0-9]{1,18})_[A-Za-z]{1,16}_[0-9]{1,15}", re.ASCII)
+_MESSAGE = re.compile(r"d1_([0-9]{1,18})", re.ASCII)
 _RECENT_TOKENS = 1_024
 """Tokens kept parsed: the members of a room come back with the same one."""
 
@@ -57,9 +60,27 @@ def page_token(position: Position) -> str:
     return f"t1_{position}"
 
 
+def sliding_token(position: Position, connection: str, serial: int) -> str:
+    """Return the `pos` of one answer on a connection of sliding sync, which is named by letters."""
+    return f"p1_{position}_{connection}_{serial}"
+
+
+def message_token(position: Position) -> str:
+    """Return a token that says that a device has its messages up to a position."""
+    return f"d1_{position}"
+
+
+def parse_message_token(text: str) -> Position:
+    """Return the position up to which a device has its messages; raise `M_INVALID_PARAM` for anything else."""
+    match = _MESSAGE.fullmatch(text)
+    if match is None:
+        raise _unknown_token()
+    return int(match[1])
+
+
 def parse_position(text: str) -> Position:
     """Return the position that a pagination or sync token names; raise `M_INVALID_PARAM` for anything else."""
-    match = _PAGE.fullmatch(text)
+    match = _PAGE.fullmatch(text) or _SLIDING.fullmatch(text)
     return int(match[1]) if match is not None else parse_sync_token(text).position
 
 

@@ -176,6 +176,7 @@ async def start_server(
 def _begin_background_work(services: Services, identity: Identity, tasks: TaskSupervisor) -> None:
     identity.start(tasks)
     tasks.keep_running("application services", services.service_dispatcher.update)
+    tasks.keep_running("room_index", services.room_index.load)
     tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
     tasks.keep_running("delayed events", services.delayed_events.keep_sending)
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)

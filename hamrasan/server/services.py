@@ -49,7 +49,6 @@ from hamrasan.http.services import (
     RoomServices,
     Services,
     StoryServices,
-    SyncServices,
     join,
 )
 from hamrasan.media.repository import MediaRepository
@@ -80,21 +79,10 @@ from hamrasan.server.appservices import build_appservices
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
 from hamrasan.server.searching import build_search
+from hamrasan.server.syncing import build_syncing
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
 from hamrasan.storage.ports.rooms import RoomEvents
 from hamrasan.storage.sqlite.store import Store
-from hamrasan.sync.badges import BadgeCounter
-from hamrasan.sync.companions import CompanionFinder
-from hamrasan.sync.composer import SyncComposer
-from hamrasan.sync.device_lists import DeviceLists
-from hamrasan.sync.notifier import Notifier
-from hamrasan.sync.presence_news import PresenceNews
-from hamrasan.sync.room_sections import RoomSections
-from hamrasan.sync.shared_chunks import SharedChunks
-from hamrasan.sync.unread import UnreadCounter
-
-EPOCH_LETTERS = 8
-"""Letters that name a run of the server in sync tokens."""
 
 
 def build_services(
@@ -119,7 +107,7 @@ def build_services(
     departures(lambda account: encryption.key_backups.forget(account.user_id))
     departures(lambda account: encryption.cross_signing.forget(account.user_id))
     departures(_forget_files(media.media))
-    syncing = _syncing(store, ground, encryption, personal, rooms)
+    syncing = build_syncing(store, ground, encryption, personal, rooms)
     feed = EventFeed(store.journal, store.events)
     push = build_push(store, ground, feed, personal, rooms, syncing, tasks)
     departures(lambda account: push.pushers.forget(account.user_id))
@@ -257,76 +245,6 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
         typing=typing,
         watched=watched,
-    )
-
-
-def _syncing(
-    store: Store,
-    ground: Ground,
-    encryption: EncryptionServices,
-    personal: PersonalServices,
-    rooms: RoomServices,
-) -> SyncServices:
-    presence, typing = personal.presence, rooms.typing
-    notifier = Notifier(
-        store.journal,
-        store.rooms,
-        store.events,
-        store.receipts,
-        store.sharing,
-        store.encryption,
-        typing,
-        ground.clock,
-    )
-    presence.on_change(lambda state: notifier.presence_changed(state.user_id, state.serial))
-    account_data = personal.account_data_view
-    counter = _unread_counter(store, ground, personal, rooms)
-    sections = RoomSections(
-        store.events,
-        store.state,
-        store.receipts,
-        account_data,
-        rooms.renderer,
-        rooms.history,
-        typing,
-        counter,
-        personal.ignored,
-        SharedChunks(rooms.renderer, ground.clock),
-        ground.clock,
-    )
-    composer = SyncComposer(
-        store.journal,
-        notifier,
-        rooms.registry,
-        sections,
-        store.events,
-        account_data,
-        typing,
-        presence,
-        PresenceNews(presence, notifier, rooms.registry, ground.clock),
-        CompanionFinder(rooms.registry, store.state, ground.clock),
-        DeviceLists(notifier, store.sharing),
-        encryption.key_counts,
-        encryption.to_device,
-        personal.ignored,
-        ground.clock,
-        ground.entropy.id(EPOCH_LETTERS),
-    )
-    badges = BadgeCounter(notifier, rooms.registry, store.receipts, counter, ground.clock)
-    return SyncServices(notifier=notifier, sync=composer, badges=badges)
-
-
-def _unread_counter(
-    store: Store, ground: Ground, personal: PersonalServices, rooms: RoomServices
-) -> UnreadCounter:
-    return UnreadCounter(
-        store.events,
-        store.state,
-        store.receipts,
-        personal.push_rules,
-        personal.ignored,
-        rooms.receipts,
-        ground.clock,
     )
 
 

@@ -12,13 +12,12 @@ from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.protocol.canonical_json import json_string
 from hamrasan.rooms.registry import RoomRegistry
-from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.rooms.tokens import SyncToken
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Journal, Position
-from hamrasan.storage.ports.rooms import EventReader, MembershipRow
+from hamrasan.storage.ports.rooms import MembershipRow
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
 from hamrasan.sync.changed_rooms import ChangedRooms, changed_rooms
 from hamrasan.sync.companions import CompanionFinder, Companions
@@ -27,18 +26,8 @@ from hamrasan.sync.notifier import Notifier, UserStream
 from hamrasan.sync.presence_news import PresenceNews
 from hamrasan.sync.request import SyncRequest
 from hamrasan.sync.room_sections import RoomSections
+from hamrasan.sync.stripped_state import StrippedStates
 from hamrasan.sync.unread import IgnoredBy
-
-STRIPPED_STATE = (
-    ("m.room.create", ""),
-    ("m.room.join_rules", ""),
-    ("m.room.name", ""),
-    ("m.room.avatar", ""),
-    ("m.room.topic", ""),
-    ("m.room.canonical_alias", ""),
-    ("m.room.encryption", ""),
-)
-"""What somebody who is invited or knocks may know of a room (client-server API, "Stripped state")."""
 
 
 class SyncComposer:
@@ -50,7 +39,7 @@ class SyncComposer:
         notifier: Notifier,
         registry: RoomRegistry,
         sections: RoomSections,
-        events: EventReader,
+        stripped: StrippedStates,
         account_data: AccountDataReader,
         typing: Typing,
         presence: Presence,
@@ -67,7 +56,7 @@ class SyncComposer:
         self._notifier = notifier
         self._registry = registry
         self._sections = sections
-        self._events = events
+        self._stripped = stripped
         self._account_data = account_data
         self._typing = typing
         self._presence = presence
@@ -286,10 +275,10 @@ class SyncComposer:
             room_id = row.room_id
             is_new = row.position > request.after or request.full_state
             if row.membership == "invite" and row.sender not in ignored and is_new:
-                events = await self._stripped(row)
+                events = await self._stripped.of(row)
                 invited.append(b'%b:{"invite_state":{"events":[%b]}}' % (json_string(room_id), events))
             elif row.membership == "knock" and is_new:
-                events = await self._stripped(row)
+                events = await self._stripped.of(row)
                 knocked.append(b'%b:{"knock_state":{"events":[%b]}}' % (json_string(room_id), events))
             elif row.membership in ("leave", "ban") and _tells_of_leaving(request, row, room_id in data):
                 room = await self._registry.get(room_id)
@@ -300,17 +289,6 @@ class SyncComposer:
             if rooms:
                 parts.append(b'"%b":{%b}' % (name, b",".join(rooms)))
         return parts
-
-    async def _stripped(self, row: MembershipRow) -> bytes:
-        """Return the stripped state that the invited or knocking user gets, with their own membership."""
-        room = await self._registry.get(row.room_id)
-        stored = [entry.stored for key in STRIPPED_STATE if (entry := room.state.get(key)) is not None]
-        member_ids = [row.event_id]
-        inviter = room.members.get(row.sender)
-        if inviter is not None and row.sender != row.user_id:
-            member_ids.append(inviter.event_id)
-        stored += await self._events.by_ids(member_ids)
-        return b",".join(TimelineEvent(event).stripped() for event in stored)
 
     # What is the user's own.
 

@@ -22,7 +22,6 @@ from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import (
-    EventReader,
     MembershipRow,
     RoomEvents,
     RoomForgotten,
@@ -30,7 +29,8 @@ from hamrasan.storage.ports.rooms import (
     StoredEvent,
 )
 from hamrasan.storage.ports.sharing import SharingReader
-from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged, ReceiptReader
+from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged
+from hamrasan.sync.room_index import RoomIndex
 from hamrasan.sync.unread import UnreadState
 
 WAKES_PER_TICK = 64
@@ -67,13 +67,11 @@ class Waiter(Protocol):
 class RoomActivity:
     """What last changed in a room that an active user is in."""
 
-    __slots__ = ("events", "latest", "loaded", "number", "receipts", "room_id", "typing", "watchers")
+    __slots__ = ("events", "latest", "number", "receipts", "room_id", "typing", "watchers")
 
     def __init__(self, room_id: str, number: int) -> None:
         self.room_id = room_id
         self.number = number
-        self.loaded = False
-        """Whether what the store knows is in here."""
         self.events: Position = 0
         self.receipts: Position = 0
         self.typing = 0
@@ -189,8 +187,7 @@ class Notifier:
         self,
         journal: Journal,
         rooms: RoomReader,
-        events: EventReader,
-        receipts: ReceiptReader,
+        index: RoomIndex,
         sharing: SharingReader,
         encryption: EncryptionReader,
         typing: Typing,
@@ -201,8 +198,7 @@ class Notifier:
         self._encryption = encryption
         self._journal = journal
         self._rooms = rooms
-        self._events = events
-        self._receipts = receipts
+        self._index = index
         self._typing = typing
         self._streams: OrderedDict[str, UserStream] = OrderedDict()
         self._activity: dict[str, RoomActivity] = {}
@@ -248,6 +244,7 @@ class Notifier:
     async def _load(self, user_id: str) -> UserStream:
         await give_way()  # after a restart everybody comes back at once
         slices = Slices(self._clock)
+        await self._index.load()
         while True:
             upto = self._journal.durable
             memberships = await self._rooms.memberships(user_id)
@@ -260,13 +257,11 @@ class Notifier:
         for device_id, (first, last) in (await self._encryption.devices_waited_for(user_id)).items():
             stream.note_message(device_id, first, last)
         for row in memberships:
-            stream.memberships[row.room_id] = row
-            if row.membership == "join":
-                self._watch(stream, row.room_id, row.room)
-        for activity in list(stream.joined.values()):
-            if not activity.loaded:
-                await slices.pause()
-                await self._load_activity(activity)
+            if row.room_id not in stream.memberships:  # else it has changed since
+                stream.memberships[row.room_id] = row
+                if row.membership == "join":
+                    self._watch(stream, row.room_id, row.room)
+            await slices.pause()
         stream.loaded = True
         self._forget_old_streams()
         return stream
@@ -316,18 +311,13 @@ class Notifier:
         """Return the stream of a user whose rooms are in memory, without keeping it there."""
         return self._streams.get(user_id)
 
-    async def _load_activity(self, activity: RoomActivity) -> None:
-        events = await self._events.head(activity.number)
-        receipts = await self._receipts.head(activity.number)
-        activity.events = max(activity.events, events)
-        activity.receipts = max(activity.receipts, receipts)
-        activity.latest = max(activity.latest, events, receipts)
-        activity.loaded = True
-
     def _watch(self, stream: UserStream, room_id: str, number: int) -> RoomActivity:
         activity = self._activity.get(room_id)
         if activity is None:
             activity = self._activity[room_id] = RoomActivity(room_id, number)
+            activity.events = self._index.events(number)
+            activity.receipts = self._index.receipts(number)
+            activity.latest = max(activity.events, activity.receipts)
             activity.typing = self._typing.last_change(room_id)
         activity.watchers.add(stream)
         stream.joined[room_id] = activity

@@ -280,7 +280,13 @@ class RoomSections:
 
 
 def receipts_event(rows: Iterable[ReceiptRow]) -> bytes:
-    """Return an `m.receipt` event of these receipts ("Receipts")."""
+    """Return `m.receipt` events of these receipts ("Receipts"), between commas if there have to be several."""
+    contents = receipts_contents(rows)
+    return b",".join(orjson.dumps({"type": "m.receipt", "content": content}) for content in contents)
+
+
+def receipts_contents(rows: Iterable[ReceiptRow]) -> list[dict[str, Any]]:
+    """Return the contents of `m.receipt` events; nearly always one."""
     content: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     threaded: list[dict[str, Any]] = []
     for row in rows:
@@ -293,8 +299,7 @@ def receipts_event(rows: Iterable[ReceiptRow]) -> bytes:
             threaded.append({row.event_id: {row.type: {row.user_id: receipt}}})
         else:
             users[row.user_id] = receipt
-    events = [orjson.dumps({"type": "m.receipt", "content": part}) for part in (content, *threaded)]
-    return b",".join(events)
+    return [content, *threaded]
 
 
 def _account_data(wanted: RoomEventFilter, room_id: str, rows: Sequence[AccountDataRow]) -> list[bytes]:

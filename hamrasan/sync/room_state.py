@@ -56,14 +56,14 @@ class RoomStates:
         lazy = wanted.lazy_load_members
         end = upto if request.state_after else min(timeline.start, upto)
         if not whole:
-            found = await self._changes(room, floor, end)
+            found = await self.changes(room, floor, end)
         elif wanted.matches_nothing:
             found = []
         else:
             found = await self._state.at(room.number, end, members=not lazy)
         if not request.state_after and not timeline.whole:
             # What the filter keeps out of the timeline is in the state all the same.
-            found = _overridden(found, await self._changes(room, end, upto))
+            found = _overridden(found, await self.changes(room, end, upto))
         members_changed = any(event.type == MEMBER for event in found) or any(
             event.stored.type == MEMBER for event in timeline.events
         )
@@ -79,7 +79,7 @@ class RoomStates:
                     sent.note(room.id, stored.state_key, stored.event_id, upto)
         return StateUpdate(events, members_changed)
 
-    async def _changes(self, room: Room, after: Position, upto: Position) -> list[StoredEvent]:
+    async def changes(self, room: Room, after: Position, upto: Position) -> list[StoredEvent]:
         """Return the last event of each key that changed in (after, upto]; free where the tail shows that none did."""
         if after >= upto:
             return []

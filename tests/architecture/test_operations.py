@@ -23,6 +23,7 @@ OWN = (
     "/_matrix/client/v3/auth/",
     "/_matrix/client/unstable/",
     "/_matrix/client/v3/pushers/ack",
+    "/_matrix/client/v4/sync",
     "/oauth/",
     "/account",
     "/link",

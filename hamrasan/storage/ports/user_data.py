@@ -130,6 +130,7 @@ class ReceiptChanged(NamedTuple):
     event_id: str
     ts: int
     event_position: Position
+    room: int
 
 
 class AccountDataRow(NamedTuple):
@@ -165,6 +166,9 @@ class AccountDataReader(Protocol):
 
     async def of_room(self, user_id: str, room_id: str) -> list[AccountDataRow]:
         """Return a user's account data of one room, or `GLOBAL`."""
+
+    async def of_type(self, user_id: str, type: str) -> list[AccountDataRow]:
+        """Return a user's account data of one type, of every room and `GLOBAL`."""
 
     async def changed_since(self, user_id: str, after: Position, upto: Position) -> list[AccountDataRow]:
         """Return what was last set with after < position <= upto, in the order of positions."""

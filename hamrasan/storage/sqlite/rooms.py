@@ -398,7 +398,10 @@ class SqliteRooms:
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
         """Return a user's current memberships, of every kind."""
-        return _memberships(self._database.rows(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,)))
+        few = self._database.rows(_MEMBERSHIP + "WHERE m.user_id = ? LIMIT ?", (user_id, _CHUNK))
+        if len(few) < _CHUNK:
+            return _memberships(few)
+        return await self._database.scan(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,), _membership)
 
     async def places(self, user_id: str) -> list[MembershipRow]:
         """Return what `memberships` does, for whom it may be long."""

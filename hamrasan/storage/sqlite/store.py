@@ -45,6 +45,7 @@ from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
+from hamrasan.storage.sqlite.room_index import SqliteRoomIndex
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
@@ -111,6 +112,7 @@ class Store:
     events: SqliteEvents
     state: SqliteState
     rooms: SqliteRooms
+    room_index: SqliteRoomIndex
     relations: SqliteRelations
     sharing: SqliteSharing
     accounts: SqliteAccounts
@@ -212,6 +214,7 @@ def _assemble(
         events=SqliteEvents(database, recent),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
+        room_index=SqliteRoomIndex(database, recent),
         relations=SqliteRelations(database),
         sharing=SqliteSharing(database),
         accounts=SqliteAccounts(database),

@@ -75,6 +75,12 @@ class SqliteAccountData:
         sql = _ACCOUNT_DATA + "WHERE user_id = ? AND room_id = ? ORDER BY position"
         return [AccountDataRow._make(row) for row in await _changes(self._database, sql, (user_id, room_id))]
 
+    async def of_type(self, user_id: str, type: str) -> list[AccountDataRow]:
+        """Return a user's account data of one type."""
+        sql = _ACCOUNT_DATA + "WHERE user_id = ? AND type = ? ORDER BY position"
+        rows = await self._database.scan(sql, (user_id, type))
+        return [AccountDataRow._make(row) for row in rows]
+
     async def changed_since(self, user_id: str, after: Position, upto: Position) -> list[AccountDataRow]:
         """Return what was last set with after < position <= upto."""
         sql = _ACCOUNT_DATA + "WHERE user_id = ? AND position > ? AND position <= ? ORDER BY position"

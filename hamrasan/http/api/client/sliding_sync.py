@@ -1,0 +1,206 @@
+"""Simplified sliding sync (MSC4186): answered at once if something is new, else parked until something is.
+
+It has two addresses: the proposal's, and that of its experimental predecessor, which clients use until it is merged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from hamrasan.accounts.presence import ONLINE, STATES
+from hamrasan.accounts.tokens import unknown_token
+from hamrasan.http.api.client.sliding_sync_body import (
+    ExperimentalBody,
+    StableBody,
+    read_experimental,
+    read_stable,
+)
+from hamrasan.http.api.client.sync import MAX_TIMEOUT_MS
+from hamrasan.http.eager import Finished, start
+from hamrasan.http.errors import response_to
+from hamrasan.http.request import Request
+from hamrasan.http.response import Answer, Connection, Parked, Response, json_bytes
+from hamrasan.http.route import Auth, Body, RateClass, Route
+from hamrasan.http.services import Services
+from hamrasan.protocol.errors import invalid_param
+from hamrasan.rooms.rendering import Reader
+from hamrasan.storage.ports.journal import Position
+from hamrasan.sync.notifier import UserStream
+from hamrasan.sync.sliding.connections import Connection as SlidingConnection
+from hamrasan.sync.sliding.request import SlidingRequest
+
+
+async def sliding_sync(request: Request, services: Services) -> Answer:
+    """Return what a client does not have of the rooms that it asks for, as the proposal has it."""
+    body = request.decode(StableBody)
+    presence = ONLINE if body.set_presence is None else body.set_presence
+    if presence not in STATES:
+        raise invalid_param(f"The field 'set_presence' must be one of: {', '.join(sorted(STATES))}.")
+    wanted = read_stable(body, _reader(request))
+    return await _answer(services, wanted, min(body.timeout or 0, MAX_TIMEOUT_MS), presence)
+
+
+async def experimental_sliding_sync(request: Request, services: Services) -> Answer:
+    """Return the same in the form of the proposal's predecessor."""
+    query = request.query
+    timeout_ms = query.integer("timeout", 0, 0, MAX_TIMEOUT_MS)
+    presence = query.choice("set_presence", STATES, ONLINE)
+    wanted = read_experimental(request.decode(ExperimentalBody), query.one("pos"), _reader(request))
+    return await _answer(services, wanted, timeout_ms, presence)
+
+
+def _reader(request: Request) -> Reader:
+    return Reader(request.requester.user_id, request.requester.device_id)
+
+
+async def _answer(services: Services, wanted: SlidingRequest, timeout_ms: int, presence: str) -> Answer:
+    reader, sync = wanted.reader, services.sliding_sync
+    stream = services.notifier.active(reader.user_id) or await services.notifier.stream(reader.user_id)
+    connection = sync.connect(wanted)
+    turn = connection.begin()
+    sync.take_receipt(wanted, stream)
+    services.presence.synced(reader.user_id, reader.device_id, presence, timeout_ms)
+    seen = sync.moment
+    body = await sync.compose(wanted, stream, connection, turn, always=not timeout_ms)
+    if body is not None:
+        return json_bytes(body)
+    return ParkedSlidingSync(services, wanted, stream, connection, turn, seen, timeout_ms / 1000)
+
+
+class ParkedSlidingSync(Parked):
+    """A client that waits for news. The object itself is the waiter."""
+
+    __slots__ = ("_connection", "_request", "_seen", "_services", "_sliding", "_stream", "_turn")
+
+    def __init__(
+        self,
+        services: Services,
+        request: SlidingRequest,
+        stream: UserStream,
+        sliding: SlidingConnection,
+        turn: int,
+        seen: tuple[Position, int],
+        timeout: float,
+    ) -> None:
+        super().__init__(timeout)
+        self._services = services
+        self._request = request
+        self._stream = stream
+        self._sliding = sliding
+        self._turn = turn
+        self._seen = seen
+        """Where the server stood when the answer was last begun."""
+        self._connection: Connection | None = None
+
+    def start(self, connection: Connection) -> None:
+        """Wait for changes; one may have come since the answer was composed, or another request."""
+        self._connection = connection
+        if self._sliding.turn != self._turn:
+            self.supersede()
+            return
+        self._sliding.waiting = self
+        self._park()
+
+    def _park(self) -> None:
+        """Wait to be woken, unless something has changed since the answer was last composed."""
+        if self._services.sliding_sync.moment != self._seen:
+            self.wake()
+        else:
+            self._services.notifier.park(self._stream, self)
+
+    @property
+    def device_id(self) -> str:
+        """The device that waits."""
+        return self._request.reader.device_id
+
+    def end(self) -> None:
+        """The device has been logged out meanwhile."""
+        self._fail(unknown_token("This device has been logged out."))
+
+    def supersede(self) -> None:
+        """The client has sent another request on the same connection, so it does not wait for this one."""
+        self._answer(self._services.sliding_sync.nothing_new(self._request))
+
+    def wake(self) -> None:
+        """Compose the answer; usually without waiting, else in a task."""
+        if self._connection is None:
+            return
+        sync, checked = self._services.sliding_sync, self._seen[0]
+        try:
+            self._seen = sync.moment
+            work = sync.compose(self._request, self._stream, self._sliding, self._turn, checked)
+            step = start(work, self._services.loop)
+        except Exception as error:
+            self._fail(error)
+            return
+        if isinstance(step, Finished):
+            self._composed_now(step.value)
+        else:
+            step.add_done_callback(self._composed)
+
+    def _composed(self, task: asyncio.Task[bytes | None]) -> None:
+        if task.cancelled() or self._connection is None:
+            return
+        if (error := task.exception()) is not None:
+            self._fail(error)
+            return
+        self._composed_now(task.result())
+
+    def _composed_now(self, body: bytes | None) -> None:
+        if self._connection is None:
+            return
+        if body is None:
+            self._park()
+        else:
+            self._answer(body)
+
+    def _fail(self, error: BaseException) -> None:
+        connection = self._leave()
+        if connection is not None:
+            connection.respond(response_to(error, "slidingSync"))
+
+    def _answer(self, body: bytes) -> None:
+        connection = self._leave()
+        if connection is not None:
+            connection.respond(json_bytes(body))
+
+    def _leave(self) -> Connection | None:
+        """Wait no more; return the connection if there still is somebody to answer."""
+        connection, self._connection = self._connection, None
+        self._services.notifier.unpark(self._stream, self)
+        if self._sliding.waiting is self:
+            self._sliding.waiting = None
+        return connection
+
+    def cancelled(self) -> None:
+        """The client has gone."""
+        self._leave()
+
+    def expired(self) -> Response:
+        """Nothing has happened in time."""
+        self._leave()
+        return json_bytes(self._services.sliding_sync.nothing_new(self._request))
+
+
+_EXPERIMENTAL = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+
+ROUTES = [
+    Route(
+        "POST",
+        "/_matrix/client/v4/sync",
+        sliding_sync,
+        "slidingSync",
+        Auth.USER,
+        RateClass.READS,
+        Body.JSON_OBJECT,
+    ),
+    Route(
+        "POST",
+        _EXPERIMENTAL,
+        experimental_sliding_sync,
+        "experimentalSlidingSync",
+        Auth.USER,
+        RateClass.READS,
+        Body.JSON_OBJECT,
+    ),
+]
