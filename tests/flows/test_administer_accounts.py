@@ -155,6 +155,7 @@ def test_a_deactivated_user_is_out_and_the_server_finishes(tmp_path: Path) -> No
 
 def test_another_password_turns_two_step_login_off(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
+        await world.account()
         await world.store.journal.submit(
             Batch([PutTwoStep(ALICE, b"sealed", 0, 0), PutTwoStep(BOB, b"x", 0, 0)])
         )
