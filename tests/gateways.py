@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,7 +53,9 @@ def accept(_: Received) -> Answer:
 class Gateway:
     """Takes down what it is sent, and answers as `answer` says, which may take its time."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", *, private: bool = False) -> None:
+        """A `private` gateway hears only who has its URL: ports are used again, and a server may still try old ones."""
+        self._word = secrets.token_urlsafe(8) if private else ""
         self.answer: Callable[[Received], Answer] = accept
         self.received: list[Received] = []
         """Every request, in the order in which they came."""
@@ -87,9 +90,16 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return self.base + PATH
+        return f"{self.base}{PATH}?{self._word}" if self._word else self.base + PATH
+
+    def push_resource(self) -> str:
+        """Return a URL of its own for a subscription to Web Push."""
+        return f"{self.base}/push/{self._word}/{secrets.token_urlsafe(8)}"
 
     def _take(self, handler: BaseHTTPRequestHandler, received: Received) -> None:
+        if self._word not in received.path:
+            handler.send_error(404)
+            return
         with self._changed:
             self.received.append(received)
             self._changed.notify_all()
@@ -135,8 +145,8 @@ class Gateway:
 
 
 @contextmanager
-def gateway(host: str = "127.0.0.1") -> Iterator[Gateway]:
-    own = Gateway(host)
+def gateway(host: str = "127.0.0.1", *, private: bool = False) -> Iterator[Gateway]:
+    own = Gateway(host, private=private)
     try:
         yield own
     finally:

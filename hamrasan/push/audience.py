@@ -30,10 +30,11 @@ class Audiences:
 
     async def refresh(self) -> None:
         """Take in who has begun to have pushers."""
-        for user_id, has_pushers in await self._pushers.changes():
-            if not has_pushers:
-                continue
-            for row in await self._rooms.memberships(user_id):
+        slices = Slices(self._clock)
+        while (change := await self._pushers.next_change()) is not None:
+            user_id, has_pushers = change
+            await slices.pause()
+            for row in await self._rooms.memberships(user_id) if has_pushers else ():
                 audience = self._of_room.get(row.room_id)
                 if audience is not None and row.membership == "join":
                     audience.add(user_id)

@@ -15,7 +15,7 @@ from hamrasan.push.pushers import Pushers, url_of
 from hamrasan.push.senders import IDS_ONLY, Result, Sender
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.log import get_logger
-from hamrasan.runtime.slices import give_way
+from hamrasan.runtime.slices import Slices
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.storage.ports.journal import Batch, Journal, Position, Write
 from hamrasan.storage.ports.push import (
@@ -91,7 +91,9 @@ class Delivery:
         try:
             await self._resume(schedule)
             while True:
+                slices = Slices(self._clock)
                 while self._woken:
+                    await slices.pause()
                     user_id = next(iter(self._woken))
                     await self._look_at(schedule, user_id, badge=self._woken.pop(user_id))
                 self._news.clear()
@@ -101,12 +103,12 @@ class Delivery:
             self._schedule = None
 
     async def _resume(self, schedule: Schedule) -> None:
-        last = ""
+        last, slices = "", Slices(self._clock)
         while users := await self._reader.users_waited_for(last, USERS_AT_ONCE):
             for user_id in users:
+                await slices.pause()
                 await self._look_at(schedule, user_id, badge=False)
             last = users[-1]
-            await give_way()
 
     async def _look_at(self, schedule: Schedule, user_id: str, *, badge: bool) -> None:
         rows = await self._reader.pushers(user_id)
@@ -126,16 +128,16 @@ class Delivery:
             return
         for batch in batches:
             for item in batch.feed:
-                if isinstance(item, PushesNoted):
-                    for user_id in item.user_ids:
-                        self._wake(user_id)
-                elif isinstance(item, ReceiptChanged):
-                    if item.user_id in users:
-                        self._is_reading(item.user_id)
-                elif isinstance(item, RoomEvents):
+                if type(item) is RoomEvents:
                     for event in item.events:
                         if event.sender in users:  # sending is reading
                             self._is_reading(event.sender)
+                elif type(item) is ReceiptChanged:
+                    if item.user_id in users:
+                        self._is_reading(item.user_id)
+                elif type(item) is PushesNoted:
+                    for user_id in item.user_ids:
+                        self._wake(user_id)
 
     def _wake(self, user_id: str, *, badge: bool = False) -> None:
         self._woken[user_id] = self._woken.get(user_id, False) or badge

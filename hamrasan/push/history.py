@@ -188,11 +188,12 @@ class NotificationHistory:
             inside = joins
             name = content.get("displayname")
             place.display_name = name if isinstance(name, str) else None
+        place.since = place.since or 0
         read: dict[str, Position] = {}
         for receipt in await self._receipts.of_user_in_room(user_id, row.room):
             read[receipt.thread_id] = max(read.get(receipt.thread_id, 0), receipt.event_position)
         head = await self._events.head(row.room)
-        own = await self._events.last_own(row.room, place.since or 0, head, user_id)
+        own = await self._events.last_own(row.room, place.since, head, user_id)
         read[MAIN_THREAD] = max(read.get(MAIN_THREAD, 0), own)  # sending is reading
         place.read = read
 

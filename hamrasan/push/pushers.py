@@ -131,23 +131,22 @@ class Pushers:
         """Everybody who has a pusher, and perhaps some who just deleted their last one. Not to be changed."""
         return self._users
 
-    async def changes(self) -> list[tuple[str, bool]]:
-        """Return who may have begun or ceased to have pushers since this was last asked, and what is so now."""
-        changed: list[tuple[str, bool]] = []
-        while self._unsure:
-            user_id = self._unsure.pop()
-            has_pushers = bool(await self._reader.pushers(user_id))
-            (self._users.add if has_pushers else self._users.discard)(user_id)
-            changed.append((user_id, has_pushers))
-        return changed
+    async def next_change(self) -> tuple[str, bool] | None:
+        """Return somebody who may have begun or ceased to have pushers, and what is so now; None if there is nobody."""
+        if not self._unsure:
+            return None
+        user_id = self._unsure.pop()
+        has_pushers = bool(await self._reader.pushers(user_id))
+        (self._users.add if has_pushers else self._users.discard)(user_id)
+        return user_id, has_pushers
 
     def _committed(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             for item in batch.feed:
-                if isinstance(item, PushersChanged):
+                if type(item) is PushersChanged:
                     self._users.add(item.user_id)
                     self._unsure.add(item.user_id)
-                elif isinstance(item, DeviceDeleted) and item.user_id in self._users:
+                elif type(item) is DeviceDeleted and item.user_id in self._users:
                     self._unsure.add(item.user_id)
 
     def _row(self, pusher: PusherId, device_id: str, wanted: WantedPusher) -> PusherRow:

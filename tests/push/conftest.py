@@ -18,7 +18,7 @@ def _pushing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(name="gateway")
 def _gateway() -> Iterator[Gateway]:
-    with gateway() as own:
+    with gateway(private=True) as own:
         yield own
 
 

@@ -24,7 +24,7 @@ class Device:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.public = public_bytes(self.key)
         self.auth = os.urandom(16)
-        self.url = f"{gateway.base}/push/{encode_base64_urlsafe(os.urandom(8))}"
+        self.url = gateway.push_resource()
 
     def opened(self, received: Received) -> Any:
         """Return the message in a request to the push service."""

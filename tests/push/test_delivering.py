@@ -32,7 +32,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(name="other_gateway")
 def _other() -> Iterator[Gateway]:
-    with gateway() as own:
+    with gateway(private=True) as own:
         yield own
 
 
