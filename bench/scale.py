@@ -30,6 +30,8 @@ class Scale:
     hub_initial_syncs: int
     key_users: int
     key_queries: int
+    media_seconds: int
+    media_upload_mb: int
     library_rooms: int
     library_messages: int
     library_searches: int
@@ -56,6 +58,8 @@ FULL = Scale(
     hub_initial_syncs=3,
     key_users=1_000,
     key_queries=40,
+    media_seconds=10,
+    media_upload_mb=1_024,
     library_rooms=1_000,
     library_messages=1_000_000,
     library_searches=40,
@@ -82,6 +86,8 @@ QUICK = Scale(
     hub_initial_syncs=1,
     key_users=200,
     key_queries=10,
+    media_seconds=3,
+    media_upload_mb=200,
     library_rooms=20,
     library_messages=5_000,
     library_searches=5,

@@ -24,6 +24,8 @@ _ENVIRONMENT = {
     "HAMRASAN_RATE_LIMITS": "false",
     "HAMRASAN_LOG_LEVEL": "warning",
     "HAMRASAN_REGISTRATION": "open",
+    "HAMRASAN_MAX_UPLOAD_SIZE": "2G",
+    "HAMRASAN_MEDIA_QUOTA": "0",
 }
 
 
