@@ -82,6 +82,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.retention import Retention
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
@@ -205,6 +206,7 @@ class RoomServices:
     reports: Reports
     typing: Typing
     watched: WatchedRooms
+    retention: Retention
 
 
 @dataclass(frozen=True)

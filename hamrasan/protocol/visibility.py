@@ -78,11 +78,16 @@ class VisibilityTimeline:
     `parse_visibility` returns. An event sees the state that the last change before its position left.
     """
 
-    __slots__ = ("_after", "_at", "_positions")
+    __slots__ = ("_after", "_at", "_floor", "_positions")
 
     def __init__(
-        self, visibilities: Iterable[tuple[int, str]], memberships: Iterable[tuple[int, str]]
+        self,
+        visibilities: Iterable[tuple[int, str]],
+        memberships: Iterable[tuple[int, str]],
+        floor: int = -1,
     ) -> None:
+        """Up to `floor` nobody sees anything, since history has expired."""
+        self._floor = floor
         visibility_at, membership_at = dict(visibilities), dict(memberships)
         joins = [position for position, membership in membership_at.items() if membership == JOIN]
         last_join = max(joins, default=None)
@@ -104,6 +109,8 @@ class VisibilityTimeline:
 
     def can_see(self, position: int) -> bool:
         """Return whether the reader may see the event at `position`."""
+        if position <= self._floor:
+            return False
         index = bisect_left(self._positions, position)
         if index < len(self._positions) and self._positions[index] == position:
             return self._at[index]
@@ -111,6 +118,8 @@ class VisibilityTimeline:
 
     def can_see_all(self, first: int, last: int) -> bool:
         """Return whether the reader may see every event from position `first` to `last`, both included."""
+        if first <= self._floor:
+            return False
         start = bisect_left(self._positions, first)
         end = bisect_left(self._positions, last + 1)
         if not all(self._at[start:end]):
@@ -125,6 +134,9 @@ class VisibilityTimeline:
     def visible_ranges(self, after: int, upto: int) -> list[tuple[int, int]]:
         """Return the stretches of (after, upto] that the reader may see, as pairs of the same kind, oldest first."""
         ranges: list[tuple[int, int]] = []
+        after = max(after, self._floor)
+        if after >= upto:
+            return ranges
         low = after
         for index in range(bisect_left(self._positions, after + 1), len(self._positions)):
             position = self._positions[index]

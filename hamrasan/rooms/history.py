@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from hamrasan.protocol.canonical_json import parse_json
@@ -35,8 +35,14 @@ class Stay(NamedTuple):
 class History:
     """Enforces history visibility for local readers."""
 
-    def __init__(self, state: StateReader) -> None:
+    def __init__(self, state: StateReader, floors: Mapping[int, Position] | None = None) -> None:
+        """`floors` are, by the number of the room, the positions up to which history has expired."""
         self._state = state
+        self._floors = {} if floors is None else floors
+
+    def floor(self, room: Numbered) -> Position:
+        """Return the position up to which the history of a room has expired, 0 if none has."""
+        return self._floors.get(room.number, 0)
 
     async def timeline(self, room: Numbered, user_id: str) -> VisibilityTimeline:
         """Return what `user_id` may see of `room`, as it stands now."""
@@ -45,6 +51,7 @@ class History:
         return VisibilityTimeline(
             ((s.position, parse_visibility(parse_json(s.content))) for s in visibilities),
             ((s.position, parse_json(s.content)["membership"]) for s in memberships),
+            self.floor(room),
         )
 
     async def sight(self, room: Room, user_id: str) -> VisibilityTimeline | None:
@@ -82,8 +89,8 @@ class History:
         return ends[-1] if ends else None
 
     async def _sees_all(self, room: Room, user_id: str) -> bool:
-        """Return whether no event needs to be looked at: the user is inside, and the room never hid its history."""
-        if room.membership(user_id) != "join":
+        """Return whether no event needs to be looked at: the user is inside, and history never hidden or expired."""
+        if room.membership(user_id) != "join" or room.number in self._floors:
             return False
         entry = room.state.get((VISIBILITY, ""))
         if entry is None or parse_visibility(entry.event.content) not in (SHARED, WORLD_READABLE):

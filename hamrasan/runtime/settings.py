@@ -36,6 +36,7 @@ ExpectedKey = Literal[
     "expected.address",
     "expected.boolean",
     "expected.directory",
+    "expected.duration",
     "expected.log_format",
     "expected.log_level",
     "expected.networks",
@@ -80,6 +81,19 @@ class Size(int):
         return str(int(self))
 
 
+class Duration(int):
+    """A number of milliseconds, written with the largest unit that it is whole in."""
+
+    def __str__(self) -> str:
+        for letter, length in _DURATIONS.items():
+            if self and not self % length:
+                return f"{self // length}{letter}"
+        return "0"
+
+
+_DURATIONS: Mapping[str, int] = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
+_SHORTEST = Duration(86_400_000)
+"""A day: who is away for a night still reads what was written."""
 _SIZE_POWERS: Mapping[str, int] = {"T": 40, "G": 30, "M": 20, "K": 10}
 _UPLOAD_SIZE = Size(100 << 20)
 """A short film; common proxies and other servers stop at about this."""
@@ -112,6 +126,8 @@ class Settings:
     turn_uris: tuple[str, ...] = ()
     turn_shared_secret: str | None = field(default=None, repr=False)
     livekit_service_url: str | None = None
+    shortest_message_lifetime: Duration = _SHORTEST
+    longest_message_lifetime: Duration | None = None
 
     @property
     def base_url(self) -> str:
@@ -189,6 +205,7 @@ class Setting:
 _HOST = r"(?: \[ [0-9A-Fa-f:.]{2,45} \] | [0-9A-Za-z.-]{1,255} )"
 _ADDRESS = re.compile(rf"(?x) (?P<host> {_HOST} | \* ) : (?P<port> [0-9]{{1,5}} )")
 _STORE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._-]{1,200}){0,10}/?", re.ASCII)
+_DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[dhms])|0", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,12})(?P<unit>[KMGT]?)", re.ASCII | re.IGNORECASE)
 _TURN_URI = re.compile(rf"(?x) turns?: {_HOST} (?: : [0-9]{{1,5}} )? (?: \?transport=(?:udp|tcp) )?")
 _URL = re.compile(rf"(?x) https?:// {_HOST} (?: : [0-9]{{1,5}} )? (?: / [^\s?#]* )?")
@@ -255,6 +272,13 @@ def _parse_size(text: str) -> Size:
     return Size(int(found["number"]) << _SIZE_POWERS.get(found["unit"].upper(), 0))
 
 
+def _parse_duration(text: str) -> Duration:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return Duration(int(found["number"]) * _DURATIONS[found["unit"].lower()] if found["unit"] else 0)
+
+
 def _parse_turn_uris(text: str) -> tuple[str, ...]:
     uris = tuple(part.strip() for part in text.split(",")) if text.strip() else ()
     if not all(map(_TURN_URI.fullmatch, uris)):
@@ -278,6 +302,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 _ADDRESS_KIND = Kind("address", "expected.address", _parse_address)
 _BOOLEAN = Kind("boolean", "expected.boolean", _parse_boolean)
 _DIRECTORY = Kind("directory", "expected.directory", _parse_directory)
+_DURATION_KIND = Kind("duration", "expected.duration", _parse_duration)
 _LOG_FORMAT = Kind("log format", "expected.log_format", _one_of("auto", "human", "json"))
 _LOG_LEVEL = Kind("log level", "expected.log_level", _one_of(*LEVELS))
 _NETWORKS = Kind("networks", "expected.networks", _parse_networks)
@@ -313,6 +338,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("turn_uris", _TURN_KIND),
     Setting("turn_shared_secret", _SECRET, secret=True),
     Setting("livekit_service_url", _URL_KIND),
+    Setting("shortest_message_lifetime", _DURATION_KIND),
+    Setting("longest_message_lifetime", _DURATION_KIND),
 )
 
 _DEFAULTS: Mapping[str, Any] = {item.name: item.default for item in fields(Settings)}

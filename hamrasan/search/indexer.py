@@ -63,12 +63,22 @@ class Indexer:
         self._state = state
         self._profiles = profiles
         self._server_name = server_name
+        self._expired: dict[int, Position] = {}
+        """By room, up to where messages have expired: those that are still to be taken in are not."""
         self._doubted = asyncio.Event()
         """Somebody could not read the index."""
 
     def doubt(self) -> None:
         """Take note that the index cannot be read: it is made anew."""
         self._doubted.set()
+
+    async def forget(self, room: int, upto: Position) -> None:
+        """Delete what can be found of a room up to a position, whose messages have expired."""
+        self._expired[room] = upto
+        try:
+            await self._index.forget(room, upto)
+        except SearchIndexDamaged:
+            self.doubt()  # and what has expired is not taken into the new one
 
     async def run(self) -> None:
         """Follow the events until cancelled; raises what writing raises, and goes on from there when run again."""
@@ -143,7 +153,8 @@ class Indexer:
         if event.rel_type == REPLACE and event.state_key is None and event.relates_to is not None:
             await self._look_again(batch, room_id, event.room, event.relates_to)
         elif can_be_found(event):
-            batch.add(event)
+            if event.position > self._expired.get(event.room, 0):
+                batch.add(event)
         elif event.type == REDACTION:
             await self._redacted(batch, room_id, event)
         elif event.type == MEMBER and event.state_key is not None:

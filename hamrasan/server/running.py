@@ -154,6 +154,7 @@ async def start_server(
         unwind.callback(services.media.close)
         unwind.push_async_callback(services.workers.end)
         await services.media.recover()
+        await services.retention.load()
         await services.act_for_service.make_senders()
         limiter = RateLimiter(
             clock.monotonic, enabled=settings.rate_limits, on_limited=counting_refusals(metrics)
@@ -179,6 +180,7 @@ def _begin_background_work(services: Services, identity: Identity, tasks: TaskSu
     tasks.keep_running("room_index", services.room_index.load)
     tasks.keep_running("oauth clients", services.oauth_clients.keep_forgetting)
     tasks.keep_running("delayed events", services.delayed_events.keep_sending)
+    tasks.keep_running("retention", services.retention.keep_sweeping)
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
     tasks.keep_running("push reactor", services.push_reactor.run)
     tasks.keep_running("push delivery", services.push_delivery.run)

@@ -26,6 +26,7 @@ def build_search(
         personal.profiles,
         ground.settings.server_name,
     )
+    rooms.retention.on_expired(indexer.forget)
     messages = MessageSearch(
         store.search,
         indexer,

@@ -68,6 +68,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
+from hamrasan.rooms.retention import Limits, Retention
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
@@ -81,6 +82,7 @@ from hamrasan.server.push import build_push
 from hamrasan.server.searching import build_search
 from hamrasan.server.syncing import build_syncing
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
+from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import RoomEvents
 from hamrasan.storage.sqlite.store import Store
 
@@ -205,7 +207,8 @@ def _personal(store: Store, clock: Clock, queries: ServiceQueries) -> PersonalSe
 def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: ServiceQueries) -> RoomServices:
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
-    history = History(store.state)
+    floors: dict[int, Position] = {}
+    history = History(store.state, floors)
     erasure = Erasure(store.accounts, history)
     renderer = Renderer(store.events, store.relations, store.state, erasure, clock)
     access = RoomAccess(registry, store.rooms, history)
@@ -245,6 +248,22 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
         typing=typing,
         watched=watched,
+        retention=_retention(store, ground, floors),
+    )
+
+
+def _retention(store: Store, ground: Ground, floors: dict[int, Position]) -> Retention:
+    settings = ground.settings
+    limits = Limits(int(settings.shortest_message_lifetime), int(settings.longest_message_lifetime or 0))
+    return Retention(
+        store.journal,
+        store.retention,
+        store.rooms,
+        store.events,
+        store.state,
+        floors,
+        limits,
+        ground.clock,
     )
 
 

@@ -113,6 +113,9 @@ class SearchIndex(Protocol):
     async def write(self, prepare: Callable[[], Changes]) -> None:
         """Write what `prepare` returns, which is called where it holds up nobody but the index."""
 
+    async def forget(self, room: int, upto: Position) -> None:
+        """Delete the documents of a room up to a position, if there are any."""
+
     async def tidy(self) -> None:
         """Bring the index into the form in which it is read fastest, if it has grown enough for that."""
 

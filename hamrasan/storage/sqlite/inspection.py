@@ -25,6 +25,7 @@ POSITIONS = {
     "device_list_changes": "SELECT min(position), max(position) FROM device_list_changes",
     "waiting_pushes": "SELECT min(position), max(position) FROM waiting_pushes",
     "signature_news": "SELECT min(position), max(position) FROM signature_news",
+    "history_floors": "SELECT min(position), max(position) FROM history_floors",
     "cursors": "SELECT min(position) + 1, max(position) FROM cursors",
 }
 """The lowest and the highest position in every table that has any (a test sees to it that none is missing).

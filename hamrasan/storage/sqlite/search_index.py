@@ -39,6 +39,8 @@ SCHEMA_VERSION = 1
 """A file of another version is thrown away and made anew."""
 POSITION_BITS = 38
 """Of a document's number: 270 billion changes. The rest is enough for 33 million rooms."""
+FORGOTTEN_AT_ONCE = 500
+"""Documents deleted in one transaction, between which new ones are taken in."""
 READER_THREADS = 2
 PROBE = 10_000
 """Matches that are looked at before going room by room: some milliseconds."""
@@ -76,6 +78,7 @@ _REMOVE = (
     "INSERT INTO words (words, rowid, text) SELECT 'delete', number, words FROM documents WHERE number = ?",
     "DELETE FROM documents WHERE number = ?",
 )
+_NUMBERS = "SELECT number FROM documents WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 _PUT_ROOM = (
     "INSERT INTO indexed_rooms VALUES (?1, ?2, ?3, ifnull(?4, 0)) ON CONFLICT (room) DO UPDATE SET"
     " last = max(last, ?2), hides = max(hides, ?3), public = ifnull(?4, public)"
@@ -122,6 +125,12 @@ class SqliteSearchIndex:
     async def write(self, prepare: Callable[[], Changes]) -> None:
         """Write what `prepare` returns, in the writer's thread."""
         await self._write(lambda connection: _apply(connection, prepare()))
+
+    async def forget(self, room: int, upto: Position) -> None:
+        """Delete the documents of a room up to a position, some at a time."""
+        first, last = room << POSITION_BITS, room << POSITION_BITS | min(upto, _MAX_POSITION)
+        while await self._write(lambda connection: _forget(connection, first, last)) == FORGOTTEN_AT_ONCE:
+            pass
 
     async def tidy(self) -> None:
         """Merge the parts of the index into one, if it has grown by a quarter."""
@@ -262,6 +271,22 @@ def _replace(connection: sqlite3.Connection, document: Document) -> int:
             connection.execute(statement, (rows,))
         count += 1
     return count
+
+
+def _forget(connection: sqlite3.Connection, first: int, last: int) -> int:
+    """Delete the first documents of a stretch and return how many."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = connection.execute(_NUMBERS, (first, last, FORGOTTEN_AT_ONCE)).fetchall()
+        for statement in _REMOVE:
+            connection.executemany(statement, found)
+        connection.execute("UPDATE progress SET documents = documents - ?", (len(found),))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return len(found)
 
 
 def _tidy(connection: sqlite3.Connection) -> None:

@@ -22,6 +22,7 @@ from hamrasan.storage.sqlite import (
     media,
     oauth,
     push,
+    retention,
     rooms,
     server,
     tokens,
@@ -46,6 +47,7 @@ from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
 from hamrasan.storage.sqlite.room_index import SqliteRoomIndex
+from hamrasan.storage.sqlite.retention import SqliteRetention
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
@@ -68,6 +70,7 @@ STATEMENTS: Statements = {
     **media.STATEMENTS,
     **push.STATEMENTS,
     **oauth.STATEMENTS,
+    **retention.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **tokens.STATEMENTS,
@@ -133,6 +136,7 @@ class Store:
     push: SqlitePush
     cursors: SqliteCursors
     delayed_events: SqliteDelayedEvents
+    retention: SqliteRetention
     search: SqliteSearchIndex
     """Opened by the first who asks."""
     database: Database
@@ -235,6 +239,7 @@ def _assemble(
         push=SqlitePush(database),
         cursors=SqliteCursors(database),
         delayed_events=SqliteDelayedEvents(database),
+        retention=SqliteRetention(database),
         search=SqliteSearchIndex(database.path),
         database=database,
         _lock=lock,
