@@ -49,7 +49,7 @@ class Dispatcher:
 
     async def _update(self) -> None:
         wanted = {service.id: service for service in self._services.all if service.url is not None}
-        ended = [id for id, delivery in self._deliveries.items() if wanted.get(id) is not delivery.service]
+        ended = [id for id, delivery in self._deliveries.items() if wanted.get(id) != delivery.service]
         for id in ended:
             del self._deliveries[id]
             task = self._running.pop(id)

@@ -41,8 +41,9 @@ MAX_MESSAGES = 100
 """Messages to one device in one transaction."""
 MAX_MESSAGES_BYTES = 256 * 1024
 """Of all messages to devices in one transaction, unless a single one is larger."""
-MAX_ROOMS_LOOKED_AT = 200
-"""Rooms of a user that are looked at for one that they share with the service's users."""
+MAX_ROOMS_LOOKED_AT = 50
+"""Rooms of a user, the latest first, that are looked at to tell whether their presence concerns the service: each may
+have to be loaded, and presence is not worth more."""
 PRIVATE_RECEIPT = "m.read.private"
 
 Device = tuple[str, str]
@@ -223,7 +224,8 @@ class News:
 
     async def _take_presence(self, extras: Extras) -> None:
         for user_id, _ in self._presence.drain():
-            if await self._interest.shares_room(user_id, await self._rooms_of(user_id)):
+            rooms = await self._rooms_of(user_id)
+            if await self._interest.shares_room(user_id, rooms[:MAX_ROOMS_LOOKED_AT]):
                 state = self._sources.presence.of(user_id)
                 content = state.content(self._sources.clock.now_ms())
                 event = {"type": "m.presence", "sender": user_id, "content": content}
@@ -262,9 +264,9 @@ class News:
         extras.writes.append(PutCursor(self._cursor, upto))
 
     async def _rooms_of(self, user_id: str) -> Sequence[str]:
-        rows = await self._sources.rooms.memberships(user_id)
-        joined = [row.room_id for row in rows if row.membership == "join"]
-        return joined[-MAX_ROOMS_LOOKED_AT:]
+        """Return the rooms that a user is in, those first whose membership is the latest."""
+        rows = [row for row in await self._sources.rooms.memberships(user_id) if row.membership == "join"]
+        return [row.room_id for row in sorted(rows, key=lambda row: row.position, reverse=True)]
 
 
 def _cut(rows: Sequence[ToDeviceRow], size: int) -> Sequence[ToDeviceRow]:

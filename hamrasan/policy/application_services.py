@@ -41,6 +41,12 @@ class Pattern:
             ) from None
         self.text = text
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pattern) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def matches(self, identifier: str) -> bool:
         """Return whether the pattern matches; half a surrogate pair, which is no character, matches nothing."""
         try:

@@ -11,7 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from hamrasan.appservices.delivery import MAX_TRANSACTION_BYTES, MAX_WAITING
+from hamrasan.appservices.interest import Interest
 from hamrasan.rooms.followers import EVENTS_AT_ONCE
+from hamrasan.rooms.room import Room
 from tests.application_services import TRANSACTIONS, Bridge, Says, Told, bridge
 from tests.registrations import registration, write_registration
 from tests.running import Person, Running, answered, running
@@ -363,3 +365,47 @@ def test_a_new_service_begins_with_what_happens_from_now_on(data_dir: Path) -> N
             server.run(server.server.services.service_dispatcher.update())
             other.send(room_id, "not for a service that is gone")
         assert service.texts == ["now"]
+
+
+def test_members_are_looked_at_once_for_each_room(
+    served: Running, anna: Person, service: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an event costs does not grow with the room: memberships are carried on from event to event."""
+    counted: list[str] = []
+    usual = Interest._members
+
+    async def counting(interest: Interest, room: Room) -> int:
+        counted.append(room.id)
+        return await usual(interest, room)
+
+    monkeypatch.setattr(Interest, "_members", counting)
+    with_bot, without = room_with_bot(anna, service), anna.create_room(preset="public_chat")
+    ghost = service.make_ghost(served.url)
+    for number in range(5):
+        person = served.register("guest")
+        for room_id in (with_bot, without):
+            person.join(room_id)
+            person.send(room_id, f"{number}")
+    with service.http(served.url) as http:
+        for room_id in (with_bot, without):
+            answered(http.post(f"/join/{room_id}", params={"user_id": ghost}, json={}))
+            anna.send(room_id, "with a ghost")
+            answered(http.post(f"/rooms/{room_id}/leave", params={"user_id": ghost}, json={}))
+    anna.send(without, "nobody of yours")
+    anna.send(with_bot, "the end")
+    service.wait_for_text("the end")
+    assert service.texts == [*map(str, range(5)), "with a ghost", "with a ghost", "the end"]
+    assert sorted(counted) == sorted([with_bot, without])
+
+
+def test_a_reload_that_changes_nothing_disturbs_no_delivery(
+    served: Running, anna: Person, service: Bridge
+) -> None:
+    dispatcher = served.server.services.service_dispatcher
+    before = dict(dispatcher._deliveries)
+    served.reload()
+    served.run(dispatcher.update())
+    assert dispatcher._deliveries == before
+    room_id = room_with_bot(anna, service)
+    anna.send(room_id, "hello")
+    service.wait_for_text("hello")

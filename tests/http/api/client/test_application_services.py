@@ -12,6 +12,7 @@ import pytest
 
 from tests.registrations import registration, write_registration
 from tests.running import Person, Running, answered, client, refused, running
+from tests.signing_keys import Identity
 
 BRIDGE = registration("bridge", rate_limited=False)
 OTHER = registration(
@@ -279,6 +280,20 @@ def test_keys_belong_to_a_device(bridge: httpx.Client) -> None:
     refused(without, 400, "M_MISSING_PARAM")
     on_device = bridge.post("/keys/upload", params={"user_id": GHOST, "device_id": "KEYS"}, json=keys)
     assert answered(on_device)["one_time_key_counts"] == {"signed_curve25519": 1}
+
+
+def test_a_service_replaces_cross_signing_keys_without_confirming(
+    served: Running, bridge: httpx.Client
+) -> None:
+    bridge.put("/devices/SIGNS", params={"user_id": GHOST}, json={})
+    ghost = Person(served.url, GHOST, "SIGNS", BRIDGE["as_token"])
+    query = {"user_id": GHOST, "device_id": "SIGNS"}
+    for _ in range(2):
+        keys = Identity(ghost).keys
+        answered(bridge.post("/keys/device_signing/upload", params=query, json=keys))
+        shown = answered(bridge.post("/keys/query", params=query, json={"device_keys": {GHOST: []}}))
+        assert shown["master_keys"][GHOST]["keys"] == keys["master_key"]["keys"]
+    ghost.http.close()
 
 
 # Aliases.
