@@ -16,8 +16,10 @@ from hamrasan.appservices.client import ServiceClient
 from hamrasan.appservices.interest import Interest
 from hamrasan.appservices.news import Extras, News, NewsSources
 from hamrasan.policy.application_services import ApplicationService
+from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.rooms.followers import EventFeed, FollowedEvent, Follower
+from hamrasan.rooms.membership import MEMBER
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
@@ -25,6 +27,7 @@ from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.log import get_logger
 from hamrasan.runtime.outbound import OutboundFailed
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.application_services import (
     ApplicationServiceReader,
     DeleteServiceTransaction,
@@ -38,12 +41,18 @@ MAX_TRANSACTION_BYTES = 512 * 1024
 """Of the events in one transaction: half of what the frameworks of bridges take by default, and at least one event."""
 MAX_WAITING = 8
 """Transactions that are kept ready; events after these stay where they are until the service has taken some."""
+RENDERED_AT_ONCE = 20
+"""Events before others get their turn; about a millisecond."""
 TIMEOUT_S = 60.0
 """How long a service may take for one transaction: bridges answer when the other network has taken the messages."""
 FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 300.0
 """The pause after a failure doubles up to five minutes: a service that is back is found soon after, and one that is
 away for weeks costs nothing."""
+MAX_COMPANIONS = 1_000
+"""Members of an encrypted room that a service's user comes into whose devices are told of as new; in a larger one the
+service asks for their keys when it first writes to them, as libraries do anyway."""
+ENCRYPTION = "m.room.encryption"
 TXN_ID_LETTERS = 20
 """Nobody ever draws the same twice."""
 
@@ -142,9 +151,35 @@ class Delivery:
         concerning = await self._interest.of_interest(events)
         if not concerning:
             return None
+        if self.service.encrypts:
+            await self._note_companions(concerning)
         while len(self._waiting) >= MAX_WAITING:
             await self._wait_for_change()
         return await self._batch(await self._rendered(concerning))
+
+    async def _note_companions(self, events: Sequence[FollowedEvent]) -> None:
+        """Note whose devices become of interest, or cease to be, because somebody came or left."""
+        assert self._news is not None
+        assert self._interest is not None
+        for room_id, event in events:
+            user_id = event.state_key if event.type == MEMBER else None
+            if user_id is None:
+                continue
+            joined = parse_json(event.content).get("membership") == "join"
+            if not self._interest.has_user(user_id):
+                if joined:
+                    self._news.met([user_id])
+                else:
+                    self._news.parted(user_id)
+            elif joined:
+                self._news.met(await self._companions(room_id))
+
+    async def _companions(self, room_id: str) -> list[str]:
+        """Return the members of an encrypted room that is not too large; nobody of any other."""
+        room = await self._room(room_id)
+        if room is None or not room.content(ENCRYPTION) or room.joined > MAX_COMPANIONS:
+            return []
+        return [user_id for user_id, member in room.members.items() if member.membership == "join"]
 
     async def _tell_news(self) -> None:
         """Send news that no event takes along, as soon as the service has taken what is before them."""
@@ -179,16 +214,18 @@ class Delivery:
         """Return events in the client's form, in their order."""
         reader = Reader(self.service.sender, "")
         rendered: list[bytes] = []
+        slices = Slices(self._parts.sources.clock)
         start = 0
         while start < len(events):
             room_id, end = events[start].room_id, start
-            while end < len(events) and events[end].room_id == room_id:
+            while end < min(len(events), start + RENDERED_AT_ONCE) and events[end].room_id == room_id:
                 end += 1
             timeline = [TimelineEvent(followed.event) for followed in events[start:end]]
             room = await self._room(room_id)
             if room is not None:
                 rendered += await self._parts.renderer.render(room, timeline, reader)
             start = end
+            await slices.pause()
         return rendered
 
     async def _room(self, room_id: str) -> Room | None:

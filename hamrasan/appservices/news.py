@@ -7,7 +7,7 @@ until the commit that puts them into a transaction, and changes of device lists 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -20,6 +20,7 @@ from hamrasan.protocol.canonical_json import json_string
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.application_services import ApplicationServiceReader
 from hamrasan.storage.ports.cursors import CursorReader, PutCursor
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceReader
@@ -57,11 +58,15 @@ class Extras:
     ephemeral: list[bytes] = field(default_factory=list)
     to_device: list[bytes] = field(default_factory=list)
     devices_changed: list[str] = field(default_factory=list)
+    devices_left: list[str] = field(default_factory=list)
+    """Users with whom no room is shared any more."""
     counts: dict[str, dict[str, KeyCounts]] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.ephemeral or self.to_device or self.devices_changed or self.counts)
+        return bool(
+            self.ephemeral or self.to_device or self.devices_changed or self.devices_left or self.counts
+        )
 
     def members(self, service: ApplicationService) -> bytes:
         """Return the members of a transaction's body that hold all this, each after a comma."""
@@ -73,8 +78,8 @@ class Extras:
                 parts.append(b"%b:[%b]" % (json_string(service.names_ephemeral_so_too), joined))
         if self.to_device:
             parts.append(b'"de.sorunome.msc2409.to_device":[%b]' % b",".join(self.to_device))
-        if self.devices_changed:
-            lists = orjson.dumps({"changed": self.devices_changed, "left": []})
+        if self.devices_changed or self.devices_left:
+            lists = orjson.dumps({"changed": self.devices_changed, "left": self.devices_left})
             parts.append(b'"org.matrix.msc3202.device_lists":%b' % lists)
         if self.counts:
             one_time = {
@@ -121,6 +126,9 @@ class News:
         self._moved: dict[Device, Position] = {}
         """How far the messages of a device are in transactions, some of which may not be durable yet."""
         self._devices_changed = False
+        self._met: dict[str, None] = {}
+        self._parted: dict[str, None] = {}
+        """Users who came into rooms of the service's users, and who left them."""
 
     async def begin(self, now: Position) -> list[Write]:
         """Find what came while nobody listened; return what is to be written so that nothing is told twice."""
@@ -173,6 +181,14 @@ class News:
             return True
         return False
 
+    def met(self, user_ids: Iterable[str]) -> None:
+        """Take note of users who may share a room with the service's users from now on: their devices are new to it."""
+        self._met.update(dict.fromkeys(user_ids))
+
+    def parted(self, user_id: str) -> None:
+        """Take note of a user who may share no room with the service's users any more."""
+        self._parted[user_id] = None
+
     def _receipt(self, item: ReceiptChanged) -> bool:
         if not self._service.receive_ephemeral:
             return False
@@ -200,7 +216,9 @@ class News:
         return extras
 
     async def _take_typing(self, extras: Extras) -> None:
+        slices = Slices(self._sources.clock)
         for room_id, _ in self._typing.drain():
+            await slices.pause()
             if await self._interest.in_room(room_id):
                 user_ids = orjson.dumps(self._sources.typing.in_room(room_id))
                 extras.ephemeral.append(
@@ -210,7 +228,9 @@ class News:
 
     async def _take_receipts(self, extras: Extras) -> None:
         of_room: dict[str, dict[str, dict[str, dict[str, dict[str, object]]]]] = {}
+        slices = Slices(self._sources.clock)
         for _, item in self._receipts.drain():
+            await slices.pause()
             own = self._interest.has_user(item.user_id)
             if own or await self._interest.in_room(item.room_id):
                 mark: dict[str, object] = {"ts": item.ts}
@@ -223,7 +243,9 @@ class News:
             extras.ephemeral.append(orjson.dumps(event))
 
     async def _take_presence(self, extras: Extras) -> None:
+        slices = Slices(self._sources.clock)
         for user_id, _ in self._presence.drain():
+            await slices.pause()
             rooms = await self._rooms_of(user_id)
             if await self._interest.shares_room(user_id, rooms[:MAX_ROOMS_LOOKED_AT]):
                 state = self._sources.presence.of(user_id)
@@ -233,8 +255,11 @@ class News:
 
     async def _take_messages(self, extras: Extras, upto: Position) -> None:
         """Move messages from the store into the transaction; where there are too many, the rest stays for the next."""
+        slices = Slices(self._sources.clock)
         for device in list(self._waited_for):
+            await slices.pause()
             user_id, device_id = device
+            del self._waited_for[device]  # first, so that what comes during the reading is noted again
             after = self._moved.get(device, 0)
             rows = await self._sources.encryption.waiting(user_id, device_id, after, upto, MAX_MESSAGES + 1)
             moved = _cut(rows, sum(map(len, extras.to_device)))
@@ -246,22 +271,31 @@ class News:
                 counts = await self._sources.encryption.key_counts(user_id, device_id)
                 extras.counts.setdefault(user_id, {})[device_id] = counts
             if len(moved) < len(rows):
+                self._waited_for[device] = None
                 return
-            self._waited_for.pop(device, None)
 
     def _take_counts(self, extras: Extras) -> None:
         for (user_id, device_id), counts in self._counts.drain():
             extras.counts.setdefault(user_id, {})[device_id] = counts
 
     async def _take_device_changes(self, extras: Extras, upto: Position) -> None:
-        if not self._devices_changed:
-            return
-        self._devices_changed = False
-        for user_id, position in await self._sources.devices.list_changes(self._devices_upto):
-            if position <= upto and await self._interest.shares_room(user_id, await self._rooms_of(user_id)):
-                extras.devices_changed.append(user_id)
-        self._devices_upto = upto
-        extras.writes.append(PutCursor(self._cursor, upto))
+        changed, self._met = self._met, {}
+        parted, self._parted = self._parted, {}
+        if self._devices_changed:
+            self._devices_changed = False
+            for user_id, position in await self._sources.devices.list_changes(self._devices_upto):
+                if position <= upto:
+                    changed[user_id] = None
+            self._devices_upto = upto
+            extras.writes.append(PutCursor(self._cursor, upto))
+        slices = Slices(self._sources.clock)
+        for user_id in {**changed, **parted}:
+            await slices.pause()
+            if await self._interest.shares_room(user_id, await self._rooms_of(user_id)):
+                if user_id in changed:
+                    extras.devices_changed.append(user_id)
+            elif user_id in parted:
+                extras.devices_left.append(user_id)
 
     async def _rooms_of(self, user_id: str) -> Sequence[str]:
         """Return the rooms that a user is in, those first whose membership is the latest."""

@@ -254,6 +254,25 @@ def test_device_lists_of_those_who_share_a_room(
     assert service.extra(DEVICE_LISTS) == [{"changed": [anna.user_id], "left": []}]
 
 
+def test_device_lists_of_those_who_come_and_go(
+    served: Running, anna: Person, service: Bridge, room_id: str
+) -> None:
+    """Who comes into an encrypted room has devices that the service does not know; who leaves it has none any more."""
+    anna.put(f"/rooms/{room_id}/state/m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    ben = served.register("ben")
+    ben.join(room_id)
+    service.wait(lambda: any(ben.user_id in lists["changed"] for lists in service.extra(DEVICE_LISTS)))
+    ben.post(f"/rooms/{room_id}/leave")
+    service.wait(lambda: service.extra(DEVICE_LISTS)[-1] == {"changed": [], "left": [ben.user_id]})
+    before = len(service.extra(DEVICE_LISTS))
+    ghost = service.make_ghost(served.url)
+    join(served, service, room_id, ghost)
+    service.wait(lambda: len(service.extra(DEVICE_LISTS)) > before)
+    told = set(service.extra(DEVICE_LISTS)[-1]["changed"])
+    assert anna.user_id in told
+    assert ben.user_id not in told
+
+
 def test_device_lists_that_change_while_a_service_is_not_registered(data_dir: Path, service: Bridge) -> None:
     with running(data_dir) as server:
         anna = server.register("anna")
