@@ -46,8 +46,8 @@ from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
-from hamrasan.storage.sqlite.room_index import SqliteRoomIndex
 from hamrasan.storage.sqlite.retention import SqliteRetention
+from hamrasan.storage.sqlite.room_index import SqliteRoomIndex
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
