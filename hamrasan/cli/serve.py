@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hamrasan.accounts.upstream.providers import ProvidersUnusable
 from hamrasan.cli.commands import Command
 from hamrasan.cli.complaints import CommandFailed, about_registrations
 from hamrasan.cli.process import run_process
@@ -36,6 +37,7 @@ def serve_command(texts: Texts) -> click.Command:
             SigningKeyDamaged,
             CannotListen,
             RegistrationsUnusable,
+            ProvidersUnusable,
             OSError,
             sqlite3.Error,
         ) as error:
@@ -60,6 +62,8 @@ def _about_start(error: Exception, settings: Settings, texts: Texts) -> str:
             return texts("serve.address", address=address, reason=reason)
         case RegistrationsUnusable():
             return about_registrations(error, texts)
+        case ProvidersUnusable(path=path, line=line):
+            return texts("serve.provider", file=path, line=line)
         case OSError(filename=name, strerror=reason):
             return texts("serve.folder", folder=name or folder, reason=reason or error)
         case _:

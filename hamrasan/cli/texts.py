@@ -67,6 +67,7 @@ OwnKey = Literal[
     "serve.key",
     "serve.newer",
     "serve.other_name",
+    "serve.provider",
     "serve.ready",
     "token.about",
     "token.argument",

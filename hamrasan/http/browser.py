@@ -96,11 +96,15 @@ class Browser:
 
     def _form_token(self) -> str:
         """Return what a form carries to show that it comes from a page that this browser got."""
+        digest = hmac.digest(self.ensure_secret().encode(), b"form", sha256)
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def ensure_secret(self) -> str:
+        """Return the browser's secret, which it gets with the answer if it has none."""
         if self.secret is None:
             self.give_secret(self.services.browser_sessions.new_secret())
         assert self.secret is not None
-        digest = hmac.digest(self.secret.encode(), b"form", sha256)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return self.secret
 
     def give_secret(self, secret: str) -> None:
         """Let the browser have this secret from now on."""

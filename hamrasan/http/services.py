@@ -24,6 +24,7 @@ from hamrasan.accounts.reauthentication import Reauthentication
 from hamrasan.accounts.registration_tokens import RegistrationTokens
 from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.tokens import Tokens
+from hamrasan.accounts.upstream.providers import Provider
 from hamrasan.accounts.user_interactive import UserInteractive
 from hamrasan.appservices.dispatcher import Dispatcher
 from hamrasan.appservices.ping import Ping
@@ -53,6 +54,7 @@ from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.set_state import SetState
+from hamrasan.flows.sign_in_upstream import SignInUpstream
 from hamrasan.flows.signing_in import SigningIn
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.previews import UrlPreviews
@@ -113,6 +115,8 @@ class Ground:
     entropy: Entropy
     metrics: Metrics
     signing_key: SigningKey
+    providers: dict[str, Provider]
+    """With which people may sign in, by id."""
     secrets_key: bytes
     """What seals secrets in the database."""
     application_services: ApplicationServices
@@ -262,6 +266,7 @@ class StoryServices:
     upgrade_room: UpgradeRoom
     see_presence: SeePresence
     publish_signing_keys: PublishSigningKeys
+    sign_in_upstream: SignInUpstream
     dehydrate_device: DehydrateDevice
 
 

@@ -8,6 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 
 from hamrasan.accounts.passwords import COST, PasswordCost
+from hamrasan.accounts.upstream.providers import load_providers
 from hamrasan.flows.identity import Identity
 from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
 from hamrasan.http.application_service import identifies, recognises
@@ -123,8 +124,8 @@ async def start_server(
     """Open the data folder and listen; return once requests are accepted.
 
     After any error nothing is left open. Raises `StoreInUse` if another server has the folder, `StoreNewer`,
-    `WrongServerName`, `SigningKeyDamaged`, `RegistrationsUnusable`, `CannotListen`, `OSError` and `sqlite3.Error` if
-    the folder or the database in it cannot be used.
+    `WrongServerName`, `SigningKeyDamaged`, `RegistrationsUnusable`, `ProvidersUnusable`, `CannotListen`, `OSError` and
+    `sqlite3.Error` if the folder or the database in it cannot be used.
     """
     clock, entropy, metrics = clock or SystemClock(), entropy or SystemEntropy(), Metrics()
     async with AsyncExitStack() as unwind:
@@ -140,6 +141,7 @@ async def start_server(
             entropy=entropy,
             metrics=metrics,
             signing_key=open_signing_key(settings.data_dir, entropy),
+            providers=load_providers(settings.data_dir),
             secrets_key=open_secrets_key(settings.data_dir, entropy),
             application_services=ApplicationServices(
                 load_registrations(settings.data_dir, settings.server_name)

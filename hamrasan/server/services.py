@@ -17,6 +17,7 @@ from hamrasan.accounts.push_rules import PushRules
 from hamrasan.accounts.sealing import Sealing
 from hamrasan.accounts.tags import Tags
 from hamrasan.accounts.two_step import TwoStep
+from hamrasan.accounts.upstream.openid_connect import OpenIdConnect
 from hamrasan.appservices.client import ServiceClient
 from hamrasan.appservices.queries import ServiceQueries
 from hamrasan.encryption.cross_signing import CrossSigning
@@ -39,6 +40,7 @@ from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.see_presence import SeePresence
 from hamrasan.flows.set_state import SetState
+from hamrasan.flows.sign_in_upstream import SignInUpstream
 from hamrasan.flows.signing_in import SigningIn, assemble_signing_in
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
@@ -277,6 +279,7 @@ def _stories(
     rooms: RoomServices,
     tasks: TaskSupervisor,
 ) -> StoryServices:
+    change_profile = ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks)
     carry_over = CarryOverSettings(rooms.registry, personal.account_data, personal.tags, personal.push_rules)
     set_state = SetState(rooms.registry, rooms.access, rooms.membership, rooms.aliases)
     delayed_events = DelayedEvents(
@@ -294,7 +297,7 @@ def _stories(
     return StoryServices(
         set_state=set_state,
         delayed_events=delayed_events,
-        change_profile=ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks),
+        change_profile=change_profile,
         create_room=CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership),
         join_room=JoinRoom(rooms.membership, rooms.registry, carry_over),
         upgrade_room=UpgradeRoom(
@@ -309,6 +312,14 @@ def _stories(
         see_presence=SeePresence(personal.presence, store.rooms),
         publish_signing_keys=PublishSigningKeys(
             encryption.cross_signing, identity.reauthentication, signing_in.oauth_tokens
+        ),
+        sign_in_upstream=SignInUpstream(
+            ground.providers,
+            OpenIdConnect(ground.outbound, ground.clock),
+            store.upstream,
+            identity.accounts,
+            change_profile,
+            ground.clock,
         ),
         dehydrate_device=DehydrateDevice(
             store.journal,

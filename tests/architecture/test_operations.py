@@ -31,6 +31,7 @@ OWN = (
     "/signout",
     "/signup",
     "/sso",
+    "/upstream/",
 )
 """Where there may be operations that the specification does not know.
 

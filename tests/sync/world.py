@@ -57,6 +57,7 @@ class World:
             application_services=ApplicationServices(),
             signing_key=SigningKey("ed25519:a_1", bytes(32)),
             secrets_key=bytes(32),
+            providers={},
             health=JournalHealth(self.store.journal, self.clock.monotonic),
             outbound=Outbound(),
             vapid_key=new_key(),

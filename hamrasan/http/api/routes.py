@@ -81,7 +81,17 @@ from hamrasan.http.api.client import (
 )
 from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
-from hamrasan.http.api.pages import account, authorize, devices, link, sign_in, sign_up, sso, two_step
+from hamrasan.http.api.pages import (
+    account,
+    authorize,
+    devices,
+    link,
+    sign_in,
+    sign_up,
+    sso,
+    two_step,
+    upstream,
+)
 from hamrasan.http.route import Route
 
 CLIENT_MODULES = (
@@ -161,7 +171,7 @@ CLIENT_MODULES = (
 )
 ADMIN_MODULES = (register,)
 OAUTH_MODULES = (oauth_endpoints,)
-PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso, two_step)
+PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso, two_step, upstream)
 OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]

@@ -23,11 +23,9 @@ class Unserved:
 
 
 POLICY_SERVER = "This server signs no events for the policies of others."
-SINGLE_SIGN_ON = "People log in with a password or a login token here; there is no single sign-on."
 
 _CLIENT = "/_matrix/client"
 
 UNSERVED: tuple[Unserved, ...] = (
     Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
-    Unserved("GET", f"{_CLIENT}/v3/login/sso/redirect/{{idp_id}}", "redirectToIdP", SINGLE_SIGN_ON),
 )

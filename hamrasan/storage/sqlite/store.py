@@ -27,6 +27,7 @@ from hamrasan.storage.sqlite import (
     server,
     tokens,
     two_step,
+    upstream,
     user_data,
 )
 from hamrasan.storage.sqlite.accounts import SqliteAccounts
@@ -54,6 +55,7 @@ from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.two_step import SqliteTwoStep
+from hamrasan.storage.sqlite.upstream import SqliteUpstream
 from hamrasan.storage.sqlite.user_data import SqliteAccountData, SqliteFilters, SqliteProfiles, SqliteReceipts
 
 STATEMENTS: Statements = {
@@ -75,6 +77,7 @@ STATEMENTS: Statements = {
     **server.STATEMENTS,
     **tokens.STATEMENTS,
     **two_step.STATEMENTS,
+    **upstream.STATEMENTS,
     **user_data.STATEMENTS,
 }
 
@@ -123,6 +126,7 @@ class Store:
     tokens: SqliteTokens
     oauth: SqliteOAuth
     two_step: SqliteTwoStep
+    upstream: SqliteUpstream
     devices: SqliteDevices
     encryption: SqliteEncryption
     cross_signing: SqliteCrossSigning
@@ -226,6 +230,7 @@ def _assemble(
         tokens=SqliteTokens(database),
         oauth=SqliteOAuth(database),
         two_step=SqliteTwoStep(database),
+        upstream=SqliteUpstream(database),
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
         cross_signing=SqliteCrossSigning(database),

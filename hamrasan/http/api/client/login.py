@@ -53,17 +53,20 @@ class LoginBody(msgspec.Struct):
 
 async def get_flows(request: Request, services: Services) -> Response:
     """List the ways to log in; without a public address nobody behind a proxy can use the browser."""
-    in_browser = [sso_flow()] if knows_own_url(request, services) else []
+    in_browser = [sso_flow(services)] if knows_own_url(request, services) else []
     return ok({"flows": [*_ALWAYS, *in_browser]})
 
 
-def sso_flow() -> dict[str, Any]:
+def sso_flow(services: Services) -> dict[str, Any]:
     """Return the way through a browser, which leads to our own page ("OAuth 2.0 aware clients")."""
+    providers = services.sign_in_upstream.providers.values()
+    known = [{"id": provider.id, "name": provider.name} for provider in providers]
     return {
         "type": SSO,
         "oauth_aware_preferred": True,
         # As clients call it that were made before the specification had it (MSC3824).
         "org.matrix.msc3824.delegated_oidc_compatibility": True,
+        **({"identity_providers": known} if known else {}),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hamrasan.http.api.oauth.addresses import SIGN_IN, SIGN_OUT, SIGN_UP
+from hamrasan.http.api.oauth.addresses import SIGN_IN, SIGN_OUT, SIGN_UP, UPSTREAM
 from hamrasan.http.browser import Browser, PageError, continue_to, page
 from hamrasan.http.forms import MAX_FORM_BYTES
 from hamrasan.http.response import Response
@@ -115,9 +115,16 @@ def _form(browser: Browser, user: str, alert: str = "", status: int = 200) -> Re
         status=status,
         user=user,
         alert=alert,
-        providers=[],
+        providers=_providers(browser, following),
         sign_up=browser.path(SIGN_UP, **{"continue": following}) if may_sign_up else None,
     )
+
+
+def _providers(browser: Browser, following: str) -> list[dict[str, str]]:
+    return [
+        {"name": provider.name, "link": browser.path(f"{UPSTREAM}/{provider.id}", **{"continue": following})}
+        for provider in browser.services.sign_in_upstream.providers.values()
+    ]
 
 
 _NONE, _LOGIN, _READS = Auth.NONE, RateClass.LOGIN, RateClass.READS
