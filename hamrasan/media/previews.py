@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -15,8 +16,8 @@ from hamrasan.media.repository import MediaRepository
 from hamrasan.media.workers import Workers
 from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, limit_exceeded, not_found
 from hamrasan.runtime.clock import Clock
-from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.outbound import Outbound, OutboundAnswer, OutboundFailed
+from hamrasan.runtime.shared_work import SharedWork
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.media import DeleteUrlPreview, MediaReader, PutUrlPreview
 
@@ -78,7 +79,7 @@ class UrlPreviews:
         self._clock = clock
         self._server_name = server_name
         self._enabled = enabled
-        self._locks = KeyedLocks()
+        self._work = SharedWork[PutUrlPreview]()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
@@ -94,11 +95,16 @@ class UrlPreviews:
         url = _checked(url)
         known = await self._reader.url_preview(url)
         if known is None or known.expires_ms <= self._clock.now_ms():
-            async with self._locks(url), self._place():
-                known = await self._reader.url_preview(url)
-                if known is None or known.expires_ms <= self._clock.now_ms():
-                    known = await self._look(url, known)
+            known = await self._work.do(url, partial(self._look_in_turn, url))
         return known.body
+
+    async def close(self) -> None:
+        """Give up what is being looked at."""
+        await self._work.close()
+
+    async def _look_in_turn(self, url: str) -> PutUrlPreview:
+        async with self._place():
+            return await self._look(url, await self._reader.url_preview(url))
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

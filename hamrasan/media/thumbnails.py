@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from hamrasan.media.refusals import Refusal, Refused, Size
 from hamrasan.media.repository import MediaRepository
@@ -10,7 +11,7 @@ from hamrasan.media.thumbnail_sizes import box_for, thumbnail_key, variant_of
 from hamrasan.media.workers import Workers
 from hamrasan.protocol.errors import MatrixError, not_found, too_large
 from hamrasan.runtime.bounded_cache import BoundedCache
-from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.runtime.shared_work import SharedWork
 from hamrasan.storage.ports.media import MediaReader, MediaRow, PutThumbnail
 
 MAX_SOURCE_BYTES = 64 * 1024 * 1024
@@ -36,8 +37,12 @@ class Thumbnails:
         self._reader = reader
         self._repository = repository
         self._workers = workers
-        self._locks = KeyedLocks()
+        self._work = SharedWork[PutThumbnail]()
         self._refused: BoundedCache[bytes, Refusal] = BoundedCache(REMEMBERED_REFUSALS)
+
+    async def close(self) -> None:
+        """Give up what is being made."""
+        await self._work.close()
 
     async def access(
         self, media: MediaRow, width: int, height: int, crop: bool, animated: bool
@@ -52,15 +57,16 @@ class Thumbnails:
         variant = variant_of(box, crop, animated)
         row = await self._reader.thumbnail(media.hash, variant)
         if row is None:
-            async with self._locks(thumbnail_key(media.hash, variant)):
-                row = await self._reader.thumbnail(media.hash, variant)
-                if row is None:
-                    row = await self._make(media.hash, media.size, variant, box)
+            making = partial(self._make, media.hash, media.size, variant, box)
+            row = await self._work.do(thumbnail_key(media.hash, variant), making)
         if row.size is None:
             return ReadyThumbnail(media.hash.hex(), media.size, row.content_type)
         return ReadyThumbnail(thumbnail_key(media.hash, variant), row.size, row.content_type)
 
     async def _make(self, hash: bytes, size: int, variant: str, box: Size | None) -> PutThumbnail:
+        row = await self._reader.thumbnail(hash, variant)
+        if row is not None:
+            return row
         refused = self._refused.get(hash)
         if refused is not None:
             raise _refusal(refused)

@@ -109,6 +109,8 @@ class RunningServer:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
         self.identity.close()
+        await self.services.thumbnails.close()
+        await self.services.url_previews.close()
         await self.services.workers.end()
         self.services.media.close()
         await self.services.outbound.close()
