@@ -40,13 +40,13 @@ async def answer_file(
         *SAFETY,
         FOR_EVER,
         ("ETag", etag),
-        ("Accept-Ranges", "bytes"),
     )
     if is_among(etag, request.header("if-none-match")):
         return Response(304, b"", headers=headers)
     elsewhere = await _elsewhere(services, file, headers, may_redirect)
     if elsewhere is not None:
         return elsewhere
+    headers = (*headers, ("Accept-Ranges", "bytes"))
     try:
         part = part_of(file.size, etag, request.header("range"), request.header("if-range"))
     except NotSatisfiable:
