@@ -100,7 +100,6 @@ class World(msgspec.Struct):
     flat: list[FlatRoom] = []
     hub: Hub | None = None
     key_ring: KeyRing | None = None
-
     library: Library | None = None
     seconds: dict[str, float] = {}
     """The parts that were made, and how long each took."""

@@ -13,10 +13,11 @@ import heapq
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hamrasan.runtime.log import get_logger
 from hamrasan.storage.ports.journal import Position
@@ -35,7 +36,7 @@ from hamrasan.storage.sqlite.database import BUSY_TIMEOUT_MS
 from hamrasan.storage.sqlite.people_index import PEOPLE_SCHEMA, find_people, find_person, put_people
 
 INDEX_FILE = "search.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """A file of another version is thrown away and made anew."""
 POSITION_BITS = 38
 """Of a document's number: 270 billion changes. The rest is enough for 33 million rooms."""
@@ -46,6 +47,10 @@ PROBE = 10_000
 """Matches that are looked at before going room by room: some milliseconds."""
 FEW_STRETCHES = 16
 """With so few it is faster to go through them at once."""
+BARREN = 16
+"""If the newest stretches, so many, have no match, it is asked first which of the others have any, which is faster."""
+ASKED_AT_ONCE = 200
+"""Stretches of which that is asked in one statement."""
 TIDY_AFTER = 20_000
 """Documents that have to be new before tidying up is worth it ..."""
 TIDY_SHARE = 0.25
@@ -64,19 +69,21 @@ _SCHEMA = """
         documents INTEGER NOT NULL, tidied INTEGER NOT NULL
     ) STRICT;
     INSERT INTO progress VALUES (1, 0, 0, '', 0, 0);
-    CREATE TABLE documents (number INTEGER PRIMARY KEY, edit INTEGER NOT NULL, words TEXT NOT NULL) STRICT;
+    CREATE TABLE documents (position INTEGER PRIMARY KEY, edit INTEGER NOT NULL, words TEXT NOT NULL) STRICT;
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', columnsize = 0, tokenize = 'ascii');
     CREATE TABLE indexed_rooms (
         room INTEGER PRIMARY KEY, last INTEGER NOT NULL, hides INTEGER NOT NULL, public INTEGER NOT NULL
     ) STRICT;
 """
-_ADD = (
-    "INSERT INTO words (rowid, text) SELECT value ->> 0, value ->> 2 FROM json_each(?)",
-    "INSERT INTO documents SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
-)
+_ROWS = (100, 10, 1)
+"""Rows in one statement: each gives up the interpreter's lock and waits for it again."""
+_ADD_WORDS = [
+    (size, "INSERT INTO words (rowid, text) VALUES " + ", ".join(["(?, ?)"] * size)) for size in _ROWS
+]
+_ADD_DOCUMENTS = [(size, "INSERT INTO documents VALUES " + ", ".join(["(?, ?, ?)"] * size)) for size in _ROWS]
 _REMOVE = (
-    "INSERT INTO words (words, rowid, text) SELECT 'delete', number, words FROM documents WHERE number = ?",
-    "DELETE FROM documents WHERE number = ?",
+    "INSERT INTO words (words, rowid, text) SELECT 'delete', ?1, words FROM documents WHERE position = ?2",
+    "DELETE FROM documents WHERE position = ?",
 )
 _NUMBERS = "SELECT number FROM documents WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
 _PUT_ROOM = (
@@ -87,7 +94,11 @@ _PROGRESS = "UPDATE progress SET position = ?, last_event = ?, last_event_id = ?
 _TRAITS = "SELECT room, last, hides FROM indexed_rooms WHERE room IN (SELECT value FROM json_each(?))"
 _PROBE = "SELECT rowid FROM words WHERE words MATCH ? LIMIT ?"
 _STRETCH = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?"
-_DOCUMENTS = "SELECT number, edit, words FROM documents WHERE number IN (SELECT value FROM json_each(?))"
+_HAVING = (
+    "SELECT key FROM json_each(?2) s WHERE EXISTS (SELECT 1 FROM words WHERE words MATCH ?1"
+    " AND rowid BETWEEN s.value ->> 0 AND s.value ->> 1)"
+)
+_DOCUMENTS = "SELECT position, edit, words FROM documents WHERE position IN (SELECT value FROM json_each(?))"
 
 
 class SqliteSearchIndex:
@@ -237,17 +248,14 @@ def _cursor(connection: sqlite3.Connection) -> Cursor:
 
 def _apply(connection: sqlite3.Connection, changes: Changes) -> None:
     # In the order of numbers: each step back would begin a new part of the index.
-    added = sorted(
-        (number, d.edit, d.words) for d in changes.added if (number := _number(d.place)) is not None
-    )
+    added = sorted((number, document) for document in changes.added if (number := _number(document.place)))
     connection.execute("BEGIN IMMEDIATE")
     try:
         count = len(added)
         for document in changes.replaced:
-            count += _replace(connection, document)
-        rows = json.dumps(added, ensure_ascii=False)
-        for statement in _ADD if added else ():
-            connection.execute(statement, (rows,))
+            if number := _number(document.place):
+                count += _replace(connection, number, document)
+        _add(connection, added)
         connection.executemany(_PUT_ROOM, changes.rooms)
         put_people(connection, changes.people)
         connection.execute(_PROGRESS, (*changes.cursor, count))
@@ -258,17 +266,30 @@ def _apply(connection: sqlite3.Connection, changes: Changes) -> None:
         raise
 
 
-def _replace(connection: sqlite3.Connection, document: Document) -> int:
+def _add(connection: sqlite3.Connection, added: Sequence[tuple[int, Document]]) -> None:
+    _insert(connection, _ADD_WORDS, [(number, document.words) for number, document in added])
+    rows = [(document.place.position, document.edit, document.words) for _, document in added]
+    _insert(connection, _ADD_DOCUMENTS, sorted(rows))
+
+
+def _insert(
+    connection: sqlite3.Connection, statements: Sequence[tuple[int, str]], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Insert rows, many at once as long as there are many."""
+    start = 0
+    for size, statement in statements:
+        while len(rows) - start >= size:
+            connection.execute(statement, list(chain.from_iterable(rows[start : start + size])))
+            start += size
+
+
+def _replace(connection: sqlite3.Connection, number: int, document: Document) -> int:
     """Put a document in the place of what was there; return how many more there are now."""
-    number = _number(document.place)
-    if number is None:
-        return 0
-    connection.execute(_REMOVE[0], (number,))
-    count = -connection.execute(_REMOVE[1], (number,)).rowcount
+    position = document.place.position
+    connection.execute(_REMOVE[0], (number, position))
+    count = -connection.execute(_REMOVE[1], (position,)).rowcount
     if document.words:
-        rows = json.dumps([(number, document.edit, document.words)], ensure_ascii=False)
-        for statement in _ADD:
-            connection.execute(statement, (rows,))
+        _add(connection, [(number, document)])
         count += 1
     return count
 
@@ -296,10 +317,10 @@ def _tidy(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE progress SET tidied = documents")
 
 
-def _number(place: Place) -> int | None:
-    """Return the number of a document, None for one beyond the numbers that there are."""
+def _number(place: Place) -> int:
+    """Return the number of a document, 0 for one beyond the numbers that there are: it cannot be found."""
     if place.room >= _MAX_ROOM or place.position > _MAX_POSITION:
-        return None
+        return 0
     return place.room << POSITION_BITS | place.position
 
 
@@ -331,14 +352,10 @@ def _newest(
         numbers = _probe(connection, expression, stretches, limit)
     if numbers is None:
         numbers = _walk(connection, expression, stretches, limit)
-    rows = {
-        number: Document(_place(number), edit, words) for number, edit, words in _rows(connection, numbers)
-    }
-    return [rows[number] for number in numbers if number in rows]
-
-
-def _rows(connection: sqlite3.Connection, numbers: Sequence[int]) -> Iterable[tuple[int, int, str]]:
-    return connection.execute(_DOCUMENTS, (json.dumps(numbers),))
+    places = [_place(number) for number in numbers]
+    rows = connection.execute(_DOCUMENTS, (json.dumps([place.position for place in places]),))
+    found = {position: (edit, words) for position, edit, words in rows}
+    return [Document(place, *found[place.position]) for place in places if place.position in found]
 
 
 def _probe(
@@ -371,20 +388,44 @@ def _walk(
         ((min(s.upto, last[s.room]), s) for s in stretches if s.room in last), key=lambda item: -item[0]
     )
     newest: list[tuple[Position, int]] = []
-    for upto, stretch in ordered:
+    for upto, stretch in _fruitful(connection, expression, ordered, newest):
         after = stretch.after
         if len(newest) == limit:
             if newest[0][0] >= upto:
                 break
             after = max(after, newest[0][0])
-        base = stretch.room << POSITION_BITS
-        for (number,) in connection.execute(_STRETCH, (expression, base + after + 1, base + upto, limit)):
+        values = (expression, *_range(stretch.room, after, upto), limit)
+        for (number,) in connection.execute(_STRETCH, values):
             item = (_position(number), number)
             if len(newest) < limit:
                 heapq.heappush(newest, item)
             else:
                 heapq.heappushpop(newest, item)
     return [number for _, number in sorted(newest, reverse=True)]
+
+
+def _fruitful(
+    connection: sqlite3.Connection,
+    expression: str,
+    ordered: Sequence[tuple[Position, Stretch]],
+    newest: Sequence[object],
+) -> Iterator[tuple[Position, Stretch]]:
+    """Yield those of the stretches that may have matches; `newest` grows with those that have."""
+    start = 0
+    while start < len(ordered) and (start < BARREN or newest):
+        yield ordered[start]
+        start += 1
+    for first in range(start, len(ordered), ASKED_AT_ONCE):
+        part = ordered[first : first + ASKED_AT_ONCE]
+        ranges = json.dumps([_range(stretch.room, stretch.after, upto) for upto, stretch in part])
+        for (index,) in connection.execute(_HAVING, (expression, ranges)).fetchall():
+            yield part[index]
+
+
+def _range(room: int, after: Position, upto: Position) -> tuple[int, int]:
+    """Return the first and the last number of the documents in a stretch."""
+    base = room << POSITION_BITS
+    return base + after + 1, base + upto
 
 
 def _position(number: int) -> Position:
