@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hamrasan.protocol.canonical_json import parse_json
@@ -13,6 +13,7 @@ from hamrasan.protocol.cross_signing import (
     CrossSigningKey,
     check_signed_by,
     checked_cross_signing_key,
+    device_public_keys,
 )
 from hamrasan.protocol.errors import MatrixError, forbidden, missing_param
 from hamrasan.protocol.signing import ALGORITHM
@@ -29,6 +30,7 @@ from hamrasan.storage.ports.cross_signing import (
     SignaturesChanged,
 )
 from hamrasan.storage.ports.devices import ChangeDeviceList, DeviceChanged, DeviceReader
+from hamrasan.storage.ports.encryption import DeviceKeysRow, EncryptionReader
 from hamrasan.storage.ports.journal import Batch, Journal, Write
 
 
@@ -36,11 +38,17 @@ class CrossSigning:
     """Keeps users' cross-signing keys. Every self-signing and user-signing key here is signed by the master key."""
 
     def __init__(
-        self, journal: Journal, reader: CrossSigningReader, devices: DeviceReader, locks: KeyedLocks
+        self,
+        journal: Journal,
+        reader: CrossSigningReader,
+        encryption: EncryptionReader,
+        devices: DeviceReader,
+        locks: KeyedLocks,
     ) -> None:
         """Take the stores, and the locks of users whose keys change."""
         self._journal = journal
         self._reader = reader
+        self._encryption = encryption
         self._devices = devices
         self._locks = locks
 
@@ -57,6 +65,8 @@ class CrossSigning:
             stored = {row.usage: row for row in await self._reader.keys_of([user_id])}
             master = new.get(MASTER) or _master_of(stored)
             _check_signatures(user_id, new, master)
+            if MASTER in new:
+                _check_master_key(user_id, new[MASTER], await self._encryption.device_keys([user_id]))
             changed = _changed(new, stored)
             if not changed:
                 return True
@@ -111,7 +121,7 @@ def _master_of(stored: Mapping[str, CrossSigningKeyRow]) -> CrossSigningKey:
 
 
 def _check_signatures(user_id: str, new: Mapping[str, CrossSigningKey], master: CrossSigningKey) -> None:
-    """Raise `M_INVALID_SIGNATURE` unless the master key signed the others, and itself if it says so."""
+    """Raise `M_INVALID_SIGNATURE` unless the master key signed the others."""
     for usage in (SELF_SIGNING, USER_SIGNING):
         if usage in new:
             try:
@@ -120,8 +130,17 @@ def _check_signatures(user_id: str, new: Mapping[str, CrossSigningKey], master: 
                 raise MatrixError(
                     error.status, error.errcode, f"The '{usage}_key': {error.message}"
                 ) from None
-    if MASTER in new and master.key_id in new[MASTER].value.get("signatures", {}).get(user_id, {}):
-        check_signed_by(new[MASTER].value, user_id, master.public_keys)
+
+
+def _check_master_key(user_id: str, key: CrossSigningKey, devices: Sequence[DeviceKeysRow]) -> None:
+    """Raise `M_INVALID_SIGNATURE` if a master key comes with a wrong signature, by itself or a device of its user."""
+    signers = dict(key.public_keys)
+    for row in devices:
+        signers |= device_public_keys(row.device_id, parse_json(row.keys))
+    made = key.value.get("signatures", {}).get(user_id, {})
+    signed = {key_id: public_key for key_id, public_key in signers.items() if key_id in made}
+    if signed:
+        check_signed_by(key.value, user_id, signed)
 
 
 def _changed(

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orjson import Fragment
+
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.cross_signing import USAGES, USER_SIGNING
 from hamrasan.protocol.errors import invalid_param
@@ -19,7 +21,7 @@ MAX_QUERIED = 10_000
 """Users whose keys are asked for at once: everybody in a room of thousands. Clients ask for some hundreds at a time."""
 
 Answer = dict[str, dict[str, Any]]
-"""Members of the response: keys by user id, those of devices by device id below."""
+"""Members of the response: keys by user id, those of devices by device id below, as dictionaries or ready-made JSON."""
 
 
 class KeyQuery:
@@ -58,8 +60,12 @@ class KeyQuery:
         for own in await self._cross_signing.keys_of(local):
             await slices.pause()
             if own.usage != USER_SIGNING or own.user_id == reader:
-                signatures = added.get((own.user_id, own.key_id), ())
-                answer[f"{own.usage}_keys"][own.user_id] = _visible(own.key, own.user_id, reader, signatures)
+                signatures = added.get((own.user_id, own.key_id))
+                # As it was published it has the user's own signatures only.
+                shown = (
+                    _visible(own.key, own.user_id, reader, signatures) if signatures else Fragment(own.key)
+                )
+                answer[f"{own.usage}_keys"][own.user_id] = shown
         return answer
 
 

@@ -54,6 +54,7 @@ class CrossSigningKey(NamedTuple):
 def checked_cross_signing_key(value: Any, user_id: str, usage: str) -> CrossSigningKey:
     """Return a key that a user publishes for a usage; raise unless it has the specified form.
 
+    Signatures of others, which others may not see, are taken off: where they belong there is a request for them.
     Raises `M_BAD_JSON` for another form, `M_INVALID_PARAM` for the key of another user or usage, for anything but one
     Ed25519 key named by itself, and for too many bytes. Signatures are `check_signed_by`'s business.
     """
@@ -72,6 +73,8 @@ def checked_cross_signing_key(value: Any, user_id: str, usage: str) -> CrossSign
                 raise bad_json(f"The signatures in '{usage}_key' must be strings.")
     if len(encode_canonical_checked(key)) > MAX_KEY_BYTES:
         raise invalid_param(f"A cross-signing key may have at most {MAX_KEY_BYTES} bytes.")
+    if "signatures" in key:
+        key["signatures"] = {user_id: key["signatures"][user_id]} if user_id in key["signatures"] else {}
     return CrossSigningKey(public_key, key)
 
 

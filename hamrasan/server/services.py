@@ -180,7 +180,7 @@ def _encryption(store: Store, ground: Ground) -> EncryptionServices:
     return EncryptionServices(
         keys=Keys(journal, store.encryption, store.devices, counts, locks, clock, name),
         key_query=KeyQuery(store.encryption, store.cross_signing, clock, name),
-        cross_signing=CrossSigning(journal, store.cross_signing, store.devices, locks),
+        cross_signing=CrossSigning(journal, store.cross_signing, store.encryption, store.devices, locks),
         key_signatures=KeySignatures(journal, store.cross_signing, store.encryption, locks, clock),
         key_counts=counts,
         key_backups=KeyBackups(journal, store.key_backups, clock),
