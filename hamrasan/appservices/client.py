@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 from urllib.parse import urlencode
 
 from hamrasan.policy.application_services import ApplicationService
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.runtime.outbound import Outbound, OutboundAnswer, Reach
+from hamrasan.runtime.outbound import Outbound, OutboundAnswer, OutboundFailed, Reach
 
 MAX_ANSWER_BYTES = 256 * 1024
 """Of an answer: hundreds of rooms of a network. What is longer, or has no end, is given up."""
+
+MAX_QUESTIONS = 8
+"""Questions of people to one service that are under way: fewer than connections to one host (`runtime/outbound.py`), so
+that whoever asks much does not hold up its transactions."""
 
 Method = Literal["GET", "POST", "PUT"]
 
@@ -21,6 +26,19 @@ class ServiceClient:
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
+        self._questions: Counter[str] = Counter()
+
+    async def question(
+        self, service: ApplicationService, path: str, *, timeout_s: float, legacy: str
+    ) -> OutboundAnswer:
+        """Return a service's answer to a question that somebody may have caused; raises also if too many are asked."""
+        if self._questions[service.id] >= MAX_QUESTIONS:
+            raise OutboundFailed("unreachable", "too many questions to this service are under way")
+        self._questions[service.id] += 1
+        try:
+            return await self.ask(service, "GET", path, timeout_s=timeout_s, legacy=legacy)
+        finally:
+            self._questions[service.id] -= 1
 
     async def ask(
         self,

@@ -13,6 +13,7 @@ from hamrasan.appservices.client import ServiceClient
 from hamrasan.policy.application_services import ApplicationService, ApplicationServices
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.runtime.outbound import OutboundFailed
+from hamrasan.runtime.tasks import ignore_failure
 
 TIMEOUT_S = 10.0
 """How long a service may take for one try; somebody waits for it before a screen."""
@@ -48,6 +49,7 @@ class ServiceQueries:
             task = asyncio.ensure_future(self._ask_all(concerned, f"/{kind}/{quote(identifier, safe='')}"))
             self._asking[identifier] = task
             task.add_done_callback(lambda _: self._asking.pop(identifier, None))
+            task.add_done_callback(ignore_failure)  # those who asked may be gone
         return await asyncio.shield(task)
 
     async def _ask_all(self, services: list[ApplicationService], path: str) -> bool:
@@ -70,8 +72,8 @@ class ServiceQueries:
         """Return whether a service knows what is asked for; None if it does not answer in time."""
         for _ in range(TRIES):
             try:
-                answer = await self._client.ask(
-                    service, "GET", f"/_matrix/app/v1{path}", timeout_s=TIMEOUT_S, legacy=path
+                answer = await self._client.question(
+                    service, f"/_matrix/app/v1{path}", timeout_s=TIMEOUT_S, legacy=path
                 )
             except OutboundFailed as error:
                 if error.reason != "timeout":

@@ -107,8 +107,8 @@ class ThirdPartyNetworks:
         if service.url is None:
             return None
         try:
-            answer = await self._client.ask(
-                service, "GET", _PATH + path, timeout_s=TIMEOUT_S, legacy=_LEGACY + path
+            answer = await self._client.question(
+                service, _PATH + path, timeout_s=TIMEOUT_S, legacy=_LEGACY + path
             )
             return parse_json(answer.body) if answer.status == 200 else None
         except (OutboundFailed, MatrixError):

@@ -17,13 +17,13 @@ from hamrasan.storage.sqlite.store import Store
 def build_appservices(
     store: Store,
     ground: Ground,
+    client: ServiceClient,
     feed: EventFeed,
     personal: PersonalServices,
     rooms: RoomServices,
     tasks: TaskSupervisor,
 ) -> ApplicationServiceServices:
     """Put together what tells and asks bridges and bots."""
-    client = ServiceClient(ground.outbound)
     sources = NewsSources(
         typing=rooms.typing,
         presence=personal.presence,

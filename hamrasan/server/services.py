@@ -93,7 +93,8 @@ def build_services(
     ground: Ground, store: Store, tasks: TaskSupervisor, cost: PasswordCost = COST
 ) -> tuple[Services, Identity]:
     """Put the services of one server together over an open store; return them, and those that have a life to end."""
-    queries = ServiceQueries(ground.application_services, ServiceClient(ground.outbound))
+    client = ServiceClient(ground.outbound)
+    queries = ServiceQueries(ground.application_services, client)
     personal = _personal(store, ground.clock, queries)
     rooms = _rooms(store, ground, personal, queries)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
@@ -128,7 +129,7 @@ def build_services(
         rooms,
         syncing,
         push,
-        build_appservices(store, ground, feed, personal, rooms, tasks),
+        build_appservices(store, ground, client, feed, personal, rooms, tasks),
         _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
         build_search(store, ground, feed, personal, rooms),
     )

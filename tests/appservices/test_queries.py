@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from hamrasan.appservices import queries
+from hamrasan.appservices.client import MAX_QUESTIONS
 from tests.application_services import Bridge, Says, Told, bridge
 from tests.running import Person, Running, answered, refused, running
 
@@ -93,12 +94,12 @@ def test_what_the_service_does_not_know_is_not_found(service: Bridge, anna: Pers
 
 
 def test_nobody_is_asked_for_what_is_in_no_namespace(service: Bridge, anna: Person) -> None:
-    before = len(service.told)
+    before = len(asked(service, ""))
     refused(anna.request("GET", "/profile/@stranger:hamrasan.test"), 404, "M_NOT_FOUND")
     refused(anna.request("GET", "/profile/@_bridge_x:elsewhere.org"), 404, "M_NOT_FOUND")
     alias = quote("#stranger:hamrasan.test", safe="")
     refused(anna.request("GET", f"/directory/room/{alias}"), 404, "M_NOT_FOUND")
-    assert len(service.told) == before
+    assert len(asked(service, "")) == before
 
 
 def test_who_asks_for_the_same_at_once_shares_one_question(served: Running, service: Bridge) -> None:
@@ -143,6 +144,38 @@ def test_a_service_that_does_not_answer(
     refused(anna.request("GET", f"/profile/{user_id}"), 408, "M_CONNECTION_TIMEOUT")
     assert len(asked(service, "silence")) == queries.TRIES
     go_on.set()
+    service.answer = usual
+
+
+def test_questions_do_not_hold_up_transactions(served: Running, service: Bridge, anna: Person) -> None:
+    """However many unknown users somebody asks for, and however long the service thinks about them."""
+    usual, go_on = service.answer, threading.Event()
+
+    def think(told: Told) -> Says:
+        if told.method == "GET":
+            go_on.wait(30)
+            return Says(404)
+        return Says()
+
+    service.answer = think
+    room_id = anna.create_room(preset="public_chat")
+    with service.http(served.url) as http:
+        answered(http.post(f"/join/{room_id}", json={}))
+
+    def ask(person: Person, number: int) -> None:
+        person.request("GET", f"/profile/{GHOST.format(f'flood{number}')}")
+
+    people = [served.register("curious") for _ in range(24)]
+    threads = [threading.Thread(target=ask, args=asker) for asker in zip(people, range(24), strict=True)]
+    for thread in threads:
+        thread.start()
+    service.wait(lambda: len(asked(service, "flood")) == MAX_QUESTIONS)
+    anna.send(room_id, "is anybody there?")
+    service.wait_for_text("is anybody there?")
+    assert len(asked(service, "flood")) == MAX_QUESTIONS
+    go_on.set()
+    for thread in threads:
+        thread.join()
     service.answer = usual
 
 
