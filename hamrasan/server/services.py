@@ -270,6 +270,19 @@ def _retention(store: Store, ground: Ground, floors: dict[int, Position]) -> Ret
     )
 
 
+def _upstream(
+    store: Store, ground: Ground, identity: Identity, change_profile: ChangeProfile
+) -> SignInUpstream:
+    return SignInUpstream(
+        ground.providers,
+        OpenIdConnect(ground.outbound, ground.clock),
+        store.upstream,
+        identity.accounts,
+        change_profile,
+        ground.clock,
+    )
+
+
 def _stories(
     store: Store,
     ground: Ground,
@@ -314,14 +327,7 @@ def _stories(
         publish_signing_keys=PublishSigningKeys(
             encryption.cross_signing, identity.reauthentication, signing_in.oauth_tokens
         ),
-        sign_in_upstream=SignInUpstream(
-            ground.providers,
-            OpenIdConnect(ground.outbound, ground.clock),
-            store.upstream,
-            identity.accounts,
-            change_profile,
-            ground.clock,
-        ),
+        sign_in_upstream=_upstream(store, ground, identity, change_profile),
         dehydrate_device=DehydrateDevice(
             store.journal,
             store.dehydrated_devices,
