@@ -40,7 +40,7 @@ class SlidingSync:
         clock: Clock,
     ) -> None:
         self._notifier = notifier
-        self._connections = connections
+        self.connections = connections
         self._lists = lists
         self._rooms = rooms
         self._extensions = extensions
@@ -57,8 +57,8 @@ class SlidingSync:
         """Return the connection of a request: a new one without `pos`. Raises `M_UNKNOWN_POS`."""
         reader = request.reader
         if request.pos is None:
-            return self._connections.open(reader.user_id, reader.device_id, request.conn_id)
-        return self._connections.find(reader.user_id, reader.device_id, request.conn_id, request.pos)
+            return self.connections.open(reader.user_id, reader.device_id, request.conn_id)
+        return self.connections.find(reader.user_id, reader.device_id, request.conn_id, request.pos)
 
     def take_receipt(self, request: SlidingRequest, stream: UserStream) -> None:
         """Forget the messages that the device has received, by the token that it comes back with."""
@@ -96,7 +96,7 @@ class SlidingSync:
         if not (always or is_news or not before.pos):
             return None
         news.mark.pos = connection.next_pos(now)
-        self._connections.answered(connection, news)
+        self.connections.answered(connection, news)
         return b'{"pos":"%b","lists":%b,"rooms":{%b},"extensions":{%b}}' % (
             news.mark.pos.encode(),
             _lists(windows.counts),

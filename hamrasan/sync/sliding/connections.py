@@ -29,6 +29,10 @@ CONNECTION_LETTERS = 10
 """Letters that name a connection in its `pos`, so that no other one's is taken for it."""
 
 
+Key = tuple[str, str, str]
+"""User id, device id, `conn_id`."""
+
+
 class SentRoom(NamedTuple):
     """What a client has of a room."""
 
@@ -86,7 +90,7 @@ class Connection:
 
     __slots__ = ("_members", "_news", "_serial", "key", "mark", "name", "rooms", "turn", "waiting")
 
-    def __init__(self, key: tuple[str, str, str], name: str) -> None:
+    def __init__(self, key: Key, name: str) -> None:
         self.key = key
         """User, device, `conn_id`."""
         self.name = name
@@ -148,9 +152,9 @@ class Connections:
 
     def __init__(self, journal: Journal, entropy: Entropy) -> None:
         self._entropy = entropy
-        self._connections: OrderedDict[tuple[str, str, str], Connection] = OrderedDict()
+        self._connections: OrderedDict[Key, Connection] = OrderedDict()
         self._of_device: dict[tuple[str, str], list[str]] = {}
-        self._weights: dict[tuple[str, str, str], int] = {}
+        self._weights: dict[Key, int] = {}
         self._weight = 0
         journal.listen(DeviceDeleted, self._device_deleted)
 
@@ -160,10 +164,10 @@ class Connections:
     def open(self, user_id: str, device_id: str, conn_id: str) -> Connection:
         """Begin a connection, in the place of the one with the same `conn_id`."""
         key = (user_id, device_id, conn_id)
-        self._drop(key)
+        self._end(key)
         others = self._of_device.get((user_id, device_id), [])
         if len(others) >= MAX_CONNECTIONS_PER_DEVICE:
-            self._drop((user_id, device_id, others[0]))
+            self._end((user_id, device_id, others[0]))
         connection = Connection(key, self._entropy.id(CONNECTION_LETTERS))
         self._connections[key] = connection
         self._of_device.setdefault((user_id, device_id), []).append(conn_id)
@@ -197,13 +201,19 @@ class Connections:
         while len(self._connections) > 1 and (
             self._weight > MAX_ROOMS or len(self._connections) > MAX_CONNECTIONS
         ):
-            self._drop(next(iter(self._connections)))
+            self._end(next(iter(self._connections)))
 
-    def _drop(self, key: tuple[str, str, str]) -> None:
+    def _end(self, key: Key) -> None:
+        """Forget a connection, and let nobody wait on it."""
+        connection = self._connections.get(key)
+        if connection is not None:
+            self._drop(key)
+            connection.begin()
+
+    def _drop(self, key: Key) -> None:
         connection = self._connections.pop(key, None)
         if connection is None:
             return
-        connection.begin()
         self._weight -= self._weights.pop(key)
         of_device = self._of_device[key[:2]]
         of_device.remove(key[2])
@@ -211,6 +221,7 @@ class Connections:
             del self._of_device[key[:2]]
 
     def _device_deleted(self, change: DeviceDeleted) -> None:
+        # Whoever waits is sent away by the notifier.
         for conn_id in list(self._of_device.get((change.user_id, change.device_id), ())):
             self._drop((change.user_id, change.device_id, conn_id))
 

@@ -71,7 +71,7 @@ class Windows:
 
     counts: dict[str, int] = field(default_factory=dict)
     rooms: dict[str, Chosen] = field(default_factory=dict)
-    """By room id, in the order in which they are told."""
+    """Those of the rooms of which there may be news, by room id, in the order in which they are told."""
     direct: frozenset[str] = frozenset()
     """The user's direct chats."""
 
@@ -112,21 +112,21 @@ class RoomLists:
             if row.membership not in INSIDE and row.sender != row.user_id:
                 await slices.pause()
                 await self._learn_stay(row)
+        others = _not_joined(stream)
         entries: list[Entry] = list(stream.joined.values())
-        entries += self._others(_not_joined(stream), connection, ignored)
+        entries += self._others(others, connection, ignored)
         entries.sort(key=attrgetter("events"), reverse=True)
         windows = Windows(direct=direct)
-        places: dict[str, list[str]] = {}
         passing: dict[RoomFilters | None, Sequence[Entry]] = {None: entries}
         for filters, test in tests.items():
             await slices.pause()
             passing[filters] = [entry for entry in entries if test(entry)]
+        inside: list[tuple[str, Iterable[Entry]]] = []
         for name, wanted in request.lists.items():
-            await slices.pause()
             passed = passing[wanted.filters]
             windows.counts[name] = len(passed)
-            for entry in _inside(passed, wanted.ranges):
-                places.setdefault(entry.room_id, []).append(name)
+            inside.append((name, _inside(passed, wanted.ranges)))
+        places = await _places(inside, slices)
         self._choose(windows, request, stream, connection, places)
         return windows
 
@@ -166,22 +166,22 @@ class RoomLists:
         request: SlidingRequest,
         stream: UserStream,
         connection: Connection,
-        places: Mapping[str, Sequence[str]],
+        places: Mapping[str, tuple[str, ...]],
     ) -> None:
-        """Put the configurations of a room that stands in several places together."""
+        """Put the configurations of a room that stands in several places together; leave out what cannot be news."""
         known: dict[tuple[tuple[str, ...], RoomConfig | None], tuple[StateChoice, int]] = {}
-        for room_id in (*request.subscriptions, *places):
-            row = stream.memberships.get(room_id)
-            if row is None or room_id in windows.rooms:
+        is_settled = _Settled(request, stream, connection, windows.direct)
+        memberships, subscriptions = stream.memberships, request.subscriptions
+        for room_id in (*subscriptions, *places):
+            names, own = places.get(room_id, ()), subscriptions.get(room_id)
+            config = known.get((names, own))
+            if config is None:
+                config = known[names, own] = _together(request, names, own)
+            if is_settled(room_id, config) or room_id in windows.rooms:
                 continue
-            names = tuple(places.get(room_id, ()))
-            own = request.subscriptions.get(room_id)
-            if (names, own) not in known:
-                configs = [request.lists[name].config for name in names]
-                configs += [own] if own is not None else []
-                known[names, own] = _together(configs)
-            choice, limit = known[names, own]
-            windows.rooms[room_id] = Chosen(row, choice, limit, names, own is not None)
+            row = memberships.get(room_id)
+            if row is not None:
+                windows.rooms[room_id] = Chosen(row, *config, names, own is not None)
         for row in _not_joined(stream):
             # That the user has left is told, whichever lists the room stood in.
             if row.membership not in INSIDE and row.room_id not in windows.rooms:
@@ -258,10 +258,66 @@ def _inside(entries: Sequence[Entry], ranges: tuple[tuple[int, int], ...] | None
     return inside.values()
 
 
-def _together(configs: Sequence[RoomConfig]) -> tuple[StateChoice, int]:
+async def _places(
+    inside: Sequence[tuple[str, Iterable[Entry]]], slices: Slices
+) -> dict[str, tuple[str, ...]]:
+    """Return in which lists each room stands."""
+    places: dict[str, tuple[str, ...]] = {}
+    for name, entries in inside:
+        await slices.pause()
+        alone = (name,)
+        if places:
+            for entry in entries:
+                places[entry.room_id] = places.get(entry.room_id, ()) + alone
+        else:
+            places = {entry.room_id: alone for entry in entries}
+    return places
+
+
+def _together(
+    request: SlidingRequest, names: Sequence[str], own: RoomConfig | None
+) -> tuple[StateChoice, int]:
     """Return what several configurations ask for together (MSC4186, "Combining room configs")."""
+    configs = [request.lists[name].config for name in names]
+    configs += [own] if own is not None else []
     required: frozenset[RequiredState] = frozenset(config.required_state for config in configs)
     return choice_of(required), max(config.timeline_limit for config in configs)
+
+
+class _Settled:
+    """Tells, by what is in memory, of which rooms a client has everything: of nearly all, with every answer."""
+
+    __slots__ = ("_account_data", "_changed", "_joined", "_receipts", "_sent", "_typing")
+
+    def __init__(
+        self, request: SlidingRequest, stream: UserStream, connection: Connection, direct: frozenset[str]
+    ) -> None:
+        before, wanted = connection.mark, request.extensions
+        self._sent = connection.rooms
+        self._joined = stream.joined
+        self._typing = before.typing
+        self._changed = direct ^ before.direct
+        self._receipts = wanted.receipts is not None
+        self._account_data = wanted.account_data is not None
+        if self._account_data and not before.account_data:
+            self._sent = {}
+
+    def __call__(self, room_id: str, config: tuple[StateChoice, int]) -> bool:
+        sent = self._sent.get(room_id)
+        if sent is None:
+            return False
+        activity = self._joined.get(room_id)
+        return (
+            activity is not None
+            and activity.latest <= sent.upto
+            and activity.typing <= self._typing
+            and sent.choice is config[0]
+            and config[1] <= sent.have
+            and sent.membership == "join"
+            and room_id not in self._changed
+            and (sent.receipts or not self._receipts)
+            and (sent.account_data or not self._account_data)
+        )
 
 
 def _knows_as_inside(connection: Connection, room_id: str) -> bool:
