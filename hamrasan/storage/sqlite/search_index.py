@@ -36,7 +36,7 @@ from hamrasan.storage.sqlite.database import BUSY_TIMEOUT_MS
 from hamrasan.storage.sqlite.people_index import PEOPLE_SCHEMA, find_people, find_person, put_people
 
 INDEX_FILE = "search.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """A file of another version is thrown away and made anew."""
 POSITION_BITS = 38
 """Of a document's number: 270 billion changes. The rest is enough for 33 million rooms."""
@@ -56,6 +56,8 @@ TIDY_AFTER = 20_000
 TIDY_SHARE = 0.25
 """... and which share of all; so each document is rewritten a few times in all."""
 
+_EVERY_DOCUMENT = "\ue00f"
+"""A word of every document, by which those of a room are found: without one FTS5 knows of no order."""
 _MAX_ROOM = 1 << (63 - POSITION_BITS)
 _MAX_POSITION = (1 << POSITION_BITS) - 1
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -85,7 +87,7 @@ _REMOVE = (
     "INSERT INTO words (words, rowid, text) SELECT 'delete', ?1, words FROM documents WHERE position = ?2",
     "DELETE FROM documents WHERE position = ?",
 )
-_NUMBERS = "SELECT number FROM documents WHERE number BETWEEN ? AND ? ORDER BY number LIMIT ?"
+_NUMBERS = "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?"
 _PUT_ROOM = (
     "INSERT INTO indexed_rooms VALUES (?1, ?2, ?3, ifnull(?4, 0)) ON CONFLICT (room) DO UPDATE SET"
     " last = max(last, ?2), hides = max(hides, ?3), public = ifnull(?4, public)"
@@ -267,8 +269,9 @@ def _apply(connection: sqlite3.Connection, changes: Changes) -> None:
 
 
 def _add(connection: sqlite3.Connection, added: Sequence[tuple[int, Document]]) -> None:
-    _insert(connection, _ADD_WORDS, [(number, document.words) for number, document in added])
-    rows = [(document.place.position, document.edit, document.words) for _, document in added]
+    texts = [(number, document, f"{document.words} {_EVERY_DOCUMENT}") for number, document in added]
+    _insert(connection, _ADD_WORDS, [(number, text) for number, _, text in texts])
+    rows = [(document.place.position, document.edit, text) for _, document, text in texts]
     _insert(connection, _ADD_DOCUMENTS, sorted(rows))
 
 
@@ -285,22 +288,28 @@ def _insert(
 
 def _replace(connection: sqlite3.Connection, number: int, document: Document) -> int:
     """Put a document in the place of what was there; return how many more there are now."""
-    position = document.place.position
-    connection.execute(_REMOVE[0], (number, position))
-    count = -connection.execute(_REMOVE[1], (position,)).rowcount
+    count = -_remove(connection, number)
     if document.words:
         _add(connection, [(number, document)])
         count += 1
     return count
 
 
+def _remove(connection: sqlite3.Connection, number: int) -> int:
+    """Take a document out if it is there; return whether it was."""
+    position = _position(number)
+    connection.execute(_REMOVE[0], (number, position))
+    return connection.execute(_REMOVE[1], (position,)).rowcount
+
+
 def _forget(connection: sqlite3.Connection, first: int, last: int) -> int:
     """Delete the first documents of a stretch and return how many."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        found = connection.execute(_NUMBERS, (first, last, FORGOTTEN_AT_ONCE)).fetchall()
-        for statement in _REMOVE:
-            connection.executemany(statement, found)
+        values = (_EVERY_DOCUMENT, first, last, FORGOTTEN_AT_ONCE)
+        found = connection.execute(_NUMBERS, values).fetchall()
+        for (number,) in found:
+            _remove(connection, number)
         connection.execute("UPDATE progress SET documents = documents - ?", (len(found),))
         connection.execute("COMMIT")
     except BaseException:
