@@ -98,7 +98,7 @@ def test_one_event_that_nobody_foresaw_ends_nothing() -> None:
         def fail(room: object, event: object, *more: object) -> object:
             if getattr(event, "stored", None) == strange.event:
                 raise ZeroDivisionError
-            return evaluate(room, event, *more)  # type: ignore[arg-type] # handed on as it came
+            return evaluate(room, event, *more)  # type: ignore[arg-type]  # handed on as it came
 
         with patch.object(reactor, "evaluate_rules", fail):
             batch = await world.services.push_reactor.handle([strange, usual])
