@@ -80,8 +80,7 @@ class RoomSections:
         floor = 0 if fresh else request.after
         # Whoever left and came back since may not see everything in between.
         moved = own.position > request.after
-        checked = fresh or moved or floor < self._history.floor(room)
-        timeline = await self._timelines.read(request, room, floor, upto, check_history=checked)
+        timeline = await self._timelines.read(request, room, floor, upto, check_history=fresh or moved)
         whole = fresh or request.full_state
         state = await self._states.update(request, stream, room, timeline, floor, upto, whole)
         receipts, own_receipts = await self._receipts_part(request, room, activity, floor, upto, fresh)
