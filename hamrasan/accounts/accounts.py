@@ -36,6 +36,10 @@ async def nothing_is_made(_identifier: str) -> bool:
     return False
 
 
+NOTICES_LOCALPART = "server-notices"
+"""Under this name the server itself writes to users; nobody else can have it."""
+
+
 def nobody_is_reserved(_user_id: str) -> bool:
     """There are no application services."""
     return False
@@ -87,7 +91,9 @@ class Accounts:
         user_id = f"@{localpart}:{self.server_name}"
         if self._is_exclusive(user_id):
             raise MatrixError(400, "M_EXCLUSIVE", "This user name is reserved for an application service.")
-        if user_id in self._being_made or await self._reader.account(user_id) is not None:
+        if localpart == NOTICES_LOCALPART or user_id in self._being_made:
+            raise user_in_use()
+        if await self._reader.account(user_id) is not None:
             raise user_in_use()
         return user_id
 

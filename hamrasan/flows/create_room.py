@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.new_rooms import NewRooms, creatable_version
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
+from hamrasan.storage.ports.journal import Write
 from hamrasan.storage.ports.rooms import AliasesChanged, DirectoryChanged, PublishRoom, PutAlias
 
 MAX_INVITES = 100
@@ -24,6 +25,8 @@ MAX_INVITES = 100
 MAX_INITIAL_STATE = 100
 """State events of the client's own, for the same reason."""
 
+Also = Callable[[str], Sequence[Write]]
+"""From the id of a new room to what is written together with it."""
 Preset = Literal["private_chat", "trusted_private_chat", "public_chat"]
 Visibility = Literal["public", "private"]
 
@@ -90,10 +93,12 @@ class CreateRoom:
         self._aliases = aliases
         self._membership = membership
 
-    async def create(self, creator: str, wish: RoomWish, service: str | None = None) -> str:
+    async def create(
+        self, creator: str, wish: RoomWish, service: str | None = None, also: Also | None = None
+    ) -> str:
         """Create a room and return its id; after any error there is nothing of it.
 
-        `service` is the application service that asks, if it is one.
+        `service` is the application service that asks, if it is one; what `also` returns is written with the room.
 
         Raises `M_UNSUPPORTED_ROOM_VERSION`, `M_INVALID_PARAM`, `M_ROOM_IN_USE` (the alias), `M_INVITE_BLOCKED`,
         `M_EXCLUSIVE` (the alias), `M_NOT_FOUND` (an invited user), `M_INVALID_ROOM_STATE`, `M_BAD_ALIAS`,
@@ -101,11 +106,11 @@ class CreateRoom:
         """
         plan = await self._plan(creator, wish)
         if plan.alias is None:
-            return await self._create(plan)
+            return await self._create(plan, also)
         self._aliases.check_reserved(plan.alias, service)
         try:
             async with self._aliases.claim(plan.alias):
-                return await self._create(plan)
+                return await self._create(plan, also)
         except AliasInUse:
             raise MatrixError(
                 400, "M_ROOM_IN_USE", f"The room alias {plan.alias} is already in use."
@@ -123,7 +128,7 @@ class CreateRoom:
         names = {user_id: await self._membership.names(user_id) for user_id in (creator, *invitees)}
         return _Plan(wish, version, creator, alias, names, invitees)
 
-    async def _create(self, plan: _Plan) -> str:
+    async def _create(self, plan: _Plan, also: Also | None) -> str:
         number = await self._new_rooms.number()
         # From here on nothing waits until the batch is handed over.
         try:
@@ -135,6 +140,8 @@ class CreateRoom:
         except NotAllowed as error:
             raise MatrixError(400, "M_INVALID_ROOM_STATE", error.message) from None
         _list_room(plan, room, decision)
+        if also is not None:
+            decision.batch.writes += also(room.id)
         await self._registry.create(room, decision)
         return room.id
 

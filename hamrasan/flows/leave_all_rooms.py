@@ -31,7 +31,7 @@ class LeaveAllRooms:
             if row.membership not in TO_LEAVE:
                 continue
             try:
-                await self._membership.leave(row.room_id, account.user_id)
+                await self._membership.leave(row.room_id, account.user_id, for_good=True)
             except CommitFailed:
                 raise
             except MatrixError as refusal:

@@ -53,6 +53,7 @@ from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.server_notices import ServerNotices
 from hamrasan.flows.set_state import SetState
 from hamrasan.flows.sign_in_upstream import SignInUpstream
 from hamrasan.flows.signing_in import SigningIn
@@ -261,6 +262,7 @@ class StoryServices:
     change_profile: ChangeProfile
     set_state: SetState
     delayed_events: DelayedEvents
+    server_notices: ServerNotices
     create_room: CreateRoom
     join_room: JoinRoom
     upgrade_room: UpgradeRoom

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from hamrasan.accounts.accounts import Make
+from hamrasan.accounts.accounts import NOTICES_LOCALPART, Make
 from hamrasan.accounts.invite_permission import InvitePermission
 from hamrasan.accounts.profiles import AVATAR_URL, DISPLAY_NAME, Profiles
 from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, not_found
@@ -85,12 +85,17 @@ class Membership:
         if room.membership(user_id) != "knock":
             await self._set(room, user_id, user_id, _content("knock", reason))
 
-    async def leave(self, room_id: str, user_id: str, reason: str | None = None) -> None:
+    async def leave(
+        self, room_id: str, user_id: str, reason: str | None = None, *, for_good: bool = False
+    ) -> None:
         """Let a user leave, turn an invite down or take a knock back; nothing changes for who has left already.
 
-        Raises `M_FORBIDDEN` for who has nothing to leave.
+        Raises `M_FORBIDDEN` for who has nothing to leave, and `M_CANNOT_LEAVE_SERVER_NOTICE_ROOM` for who turns down
+        what the server has to say - unless they leave the server itself (`for_good`).
         """
         room = await self._get_or_refuse(room_id)
+        if not for_good:
+            self._check_notices(room, user_id)
         if room.membership(user_id) != "leave":
             await self._set(room, user_id, user_id, _content("leave", reason))
 
@@ -164,6 +169,8 @@ class Membership:
         """
         room = await self._get_or_refuse(room_id)
         membership = content.get("membership")
+        if membership == "leave" and target == sender:
+            self._check_notices(room, sender)
         if membership == "leave" and target != sender and room.membership(target) not in _REMOVABLE:
             raise _not_inside(target)
         if membership == "invite" and room.membership(sender) != "join":
@@ -243,6 +250,18 @@ class Membership:
             return False
         stored = await self._registry.events.by_id(member.event_id)
         return stored is not None and stored.sender == sender
+
+    def _check_notices(self, room: Room, user_id: str) -> None:
+        """Refuse to turn an invite of the server itself down ("Server Notices", "Client behaviour")."""
+        if (
+            room.row.creator == f"@{NOTICES_LOCALPART}:{self._server_name}"
+            and room.membership(user_id) == "invite"
+        ):
+            raise MatrixError(
+                403,
+                "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+                "This server writes to its users here; the invitation cannot be turned down.",
+            )
 
     async def _get_or_refuse(self, room_id: str) -> Room:
         try:

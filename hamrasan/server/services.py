@@ -39,6 +39,7 @@ from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.server_notices import ServerNotices
 from hamrasan.flows.set_state import SetState
 from hamrasan.flows.sign_in_upstream import SignInUpstream
 from hamrasan.flows.signing_in import SigningIn, assemble_signing_in
@@ -295,6 +296,7 @@ def _stories(
 ) -> StoryServices:
     change_profile = ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks)
     carry_over = CarryOverSettings(rooms.registry, personal.account_data, personal.tags, personal.push_rules)
+    create_room = CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership)
     set_state = SetState(rooms.registry, rooms.access, rooms.membership, rooms.aliases)
     delayed_events = DelayedEvents(
         store.journal,
@@ -311,8 +313,17 @@ def _stories(
     return StoryServices(
         set_state=set_state,
         delayed_events=delayed_events,
+        server_notices=ServerNotices(
+            identity.accounts,
+            store.server_notices,
+            create_room,
+            rooms.membership,
+            rooms.registry,
+            personal.tags,
+            ground.settings.server_name,
+        ),
         change_profile=change_profile,
-        create_room=CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership),
+        create_room=create_room,
         join_room=JoinRoom(rooms.membership, rooms.registry, carry_over),
         upgrade_room=UpgradeRoom(
             rooms.registry,

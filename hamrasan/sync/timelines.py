@@ -69,7 +69,9 @@ class Timelines:
         if wanted.matches_nothing:
             return SyncTimeline([], False, upto)
         user_id = request.reader.user_id
-        checked = check_history or floor < self._history.floor(room)  # what has expired meanwhile is not shown
+        checked = check_history or floor < self._history.floor(
+            room
+        )  # what has expired meanwhile is not shown
         sight = await self._history.sight(room, user_id) if checked else None
         limit = timeline_limit(wanted)
         scan = _Scan(room.id, wanted, limit, sight, await self._ignored.ignored_by(user_id))

@@ -25,6 +25,7 @@ NO_IDENTITY_SERVER = "This server asks no identity server."
 REFUSED: tuple[Refused, ...] = (
     Refused("add3PID", "M_THREEPID_AUTH_FAILED", NO_ADDRESSES),
     Refused("bind3PID", "M_SERVER_NOT_TRUSTED", NO_IDENTITY_SERVER),
+    Refused("getWellknownPolicy", "M_NOT_FOUND", "This server signs no events for the policies of others."),
     Refused("inviteBy3PID", "M_SERVER_NOT_TRUSTED", NO_IDENTITY_SERVER),
     Refused("post3PIDs", "M_THREEPID_AUTH_FAILED", NO_ADDRESSES),
     Refused("requestTokenTo3PIDEmail", "M_THREEPID_MEDIUM_NOT_SUPPORTED", NO_ADDRESSES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hamrasan.http.api.admin import register
+from hamrasan.http.api.admin import register, server_notices
 from hamrasan.http.api.client import (
     account_data,
     account_deactivation,
@@ -42,6 +42,7 @@ from hamrasan.http.api.client import (
     old_sync,
     openid,
     password_management,
+    policy_server,
     presence,
     profile,
     pusher,
@@ -133,6 +134,7 @@ CLIENT_MODULES = (
     oauth_server_metadata,
     openid,
     password_management,
+    policy_server,
     presence,
     profile,
     pusher,
@@ -169,7 +171,7 @@ CLIENT_MODULES = (
     wellknown,
     whoami,
 )
-ADMIN_MODULES = (register,)
+ADMIN_MODULES = (register, server_notices)
 OAUTH_MODULES = (oauth_endpoints,)
 PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso, two_step, upstream)
 OPERATOR_MODULES = (health, landing)

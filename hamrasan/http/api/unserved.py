@@ -22,10 +22,6 @@ class Unserved:
     reason: str
 
 
-POLICY_SERVER = "This server signs no events for the policies of others."
-
 _CLIENT = "/_matrix/client"
 
-UNSERVED: tuple[Unserved, ...] = (
-    Unserved("GET", "/.well-known/matrix/policy_server", "getWellknownPolicy", POLICY_SERVER),
-)
+UNSERVED: tuple[Unserved, ...] = ()

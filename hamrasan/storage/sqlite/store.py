@@ -25,6 +25,7 @@ from hamrasan.storage.sqlite import (
     retention,
     rooms,
     server,
+    server_notices,
     tokens,
     two_step,
     upstream,
@@ -52,6 +53,7 @@ from hamrasan.storage.sqlite.room_index import SqliteRoomIndex
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
+from hamrasan.storage.sqlite.server_notices import SqliteServerNotices
 from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.two_step import SqliteTwoStep
@@ -75,6 +77,7 @@ STATEMENTS: Statements = {
     **retention.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
+    **server_notices.STATEMENTS,
     **tokens.STATEMENTS,
     **two_step.STATEMENTS,
     **upstream.STATEMENTS,
@@ -141,6 +144,7 @@ class Store:
     cursors: SqliteCursors
     delayed_events: SqliteDelayedEvents
     retention: SqliteRetention
+    server_notices: SqliteServerNotices
     search: SqliteSearchIndex
     """Opened by the first who asks."""
     database: Database
@@ -245,6 +249,7 @@ def _assemble(
         cursors=SqliteCursors(database),
         delayed_events=SqliteDelayedEvents(database),
         retention=SqliteRetention(database),
+        server_notices=SqliteServerNotices(database),
         search=SqliteSearchIndex(database.path),
         database=database,
         _lock=lock,
