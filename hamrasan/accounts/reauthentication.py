@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from hamrasan.accounts.user_identifier import parse_identifier, possible_user_id
 from hamrasan.accounts.user_interactive import (
     OAUTH,
     PASSWORD,
+    SSO,
     Operation,
     Session,
     StageFailed,
@@ -19,14 +20,29 @@ from hamrasan.accounts.user_interactive import (
 )
 from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, missing_param
 
+IsKnownElsewhere = Callable[[str], Awaitable[bool]]
+"""Tells whether a user signs in with another provider."""
+
+
+async def nobody_is_known_elsewhere(_user_id: str) -> bool:
+    """There are no other providers."""
+    return False
+
 
 class Reauthentication:
-    """User-interactive authentication with the requester's own password."""
+    """User-interactive authentication with the requester's own password, or in a browser without one."""
 
-    def __init__(self, accounts: Accounts, interactive: UserInteractive, approvals: Approvals) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        interactive: UserInteractive,
+        approvals: Approvals,
+        is_known_elsewhere: IsKnownElsewhere = nobody_is_known_elsewhere,
+    ) -> None:
         self._accounts = accounts
         self._interactive = interactive
         self._approvals = approvals
+        self._is_known_elsewhere = is_known_elsewhere
 
     async def is_possible(self, user_id: str) -> bool:
         """Tell whether the user has a password at all."""
@@ -37,19 +53,27 @@ class Reauthentication:
     async def confirmed(self, user_id: str, action: str, auth: object, address: str) -> AsyncIterator[None]:
         """Do something inside once the user has confirmed it; `action` says what, and a session is bound to it.
 
-        Raises `InteractionNeeded` (401) until then, and `M_FORBIDDEN` for an account without a password.
+        Whoever signs in with another provider confirms on our page ("SSO during User-Interactive Authentication").
+        Raises `InteractionNeeded` (401) until then, and `M_FORBIDDEN` for an account with neither.
         """
-        if not await self.is_possible(user_id):
+        if await self.is_possible(user_id):
+            operation = self._with_password(user_id, action, address)
+        elif await self._is_known_elsewhere(user_id):
+            operation = Operation(
+                f"{user_id} {action}", ((SSO,),), {}, elsewhere={SSO: lambda: False}, user_id=user_id
+            )
+        else:
             raise forbidden(
                 "This account has no password to confirm this with; please ask the administrators."
             )
+        async with self._interactive.authorized(auth, operation):
+            yield
 
+    def _with_password(self, user_id: str, action: str, address: str) -> Operation:
         async def stage(_session: Session, submitted: Mapping[str, Any]) -> str:
             return await self._check(user_id, submitted, address)
 
-        operation = Operation(f"{user_id} {action}", ((PASSWORD,),), {PASSWORD: stage})
-        async with self._interactive.authorized(auth, operation):
-            yield
+        return Operation(f"{user_id} {action}", ((PASSWORD,),), {PASSWORD: stage})
 
     @asynccontextmanager
     async def approved_in_browser(

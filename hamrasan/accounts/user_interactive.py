@@ -20,6 +20,7 @@ PASSWORD = "m.login.password"
 DUMMY = "m.login.dummy"
 REGISTRATION_TOKEN = "m.login.registration_token"
 OAUTH = "m.oauth"
+SSO = "m.login.sso"
 
 SESSION_LIFETIME_S = 15 * 60
 """Long enough to look for a password or an invitation."""
@@ -73,6 +74,8 @@ class Operation:
     """Stages that are done elsewhere, in a browser: each tells whether that has happened."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """What clients have to know of the stages."""
+    user_id: str = ""
+    """Who has to confirm it; empty if nobody is logged in yet."""
 
 
 class InteractionNeeded(MatrixError):
@@ -138,6 +141,16 @@ class UserInteractive:
             kind not in session.completed and kind not in _next_stages(session, session.operation)
         ):
             raise not_found("This cannot be done now in this session.")
+
+    def access_elsewhere(self, session_id: str, kind: str, user_id: str) -> Session:
+        """Return a session in which this user may now do a stage in a browser; raises `M_NOT_FOUND`."""
+        session = self._sessions.get(session_id)
+        if session is None or session.ends_at <= self._clock.monotonic():
+            raise not_found("This session is unknown or has ended; please begin again.")
+        operation = session.operation
+        if operation.user_id != user_id or kind not in operation.elsewhere:
+            raise not_found("This cannot be done in this session by this user.")
+        return session
 
     async def submit(self, session_id: str, submitted: Mapping[str, Any]) -> None:
         """Complete a stage of a session without its operation, as the fallback pages do.

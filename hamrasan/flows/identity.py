@@ -10,7 +10,11 @@ from hamrasan.accounts.login_tokens import LoginTokens
 from hamrasan.accounts.oauth.approvals import Approvals
 from hamrasan.accounts.openid import OpenIdTokens
 from hamrasan.accounts.passwords import COST, PasswordCost, Passwords
-from hamrasan.accounts.reauthentication import Reauthentication
+from hamrasan.accounts.reauthentication import (
+    IsKnownElsewhere,
+    Reauthentication,
+    nobody_is_known_elsewhere,
+)
 from hamrasan.accounts.registration_tokens import RegistrationTokens
 from hamrasan.accounts.throttle import LoginThrottle
 from hamrasan.accounts.tokens import Tokens
@@ -51,6 +55,7 @@ class Hooks:
     is_exclusive: Exclusive = nobody_is_reserved
     is_key_id: IsKeyId = nobody_has_keys
     has_two_steps: HasTwoSteps = nobody_has_two_steps
+    is_known_elsewhere: IsKnownElsewhere = nobody_is_known_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def assemble_identity(
     registration_tokens = RegistrationTokens(journal, store.tokens, clock, entropy)
     login_tokens = LoginTokens(journal, store.tokens, clock, entropy)
     interactive, approvals = UserInteractive(clock, entropy), Approvals(clock)
-    reauthentication = Reauthentication(accounts, interactive, approvals)
+    reauthentication = Reauthentication(accounts, interactive, approvals, hooks.is_known_elsewhere)
     devices = Devices(journal, store.devices, clock, entropy)
     open_session = OpenSession(journal, devices, tokens, hooks.is_key_id)
     end_sessions = EndSessions(journal, devices, reauthentication)

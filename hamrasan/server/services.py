@@ -106,6 +106,7 @@ def build_services(
         is_exclusive=ground.application_services.reserve_user,
         is_key_id=encryption.cross_signing.is_key_id,
         has_two_steps=two_step.is_on,
+        is_known_elsewhere=store.upstream.is_linked,
     )
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, hooks, cost)
     departures = identity.deactivate_account.on_departure

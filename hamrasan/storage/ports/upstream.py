@@ -19,3 +19,6 @@ class UpstreamReader(Protocol):
 
     async def user_of(self, issuer: str, subject: str) -> str | None:
         """Return the account of whoever the provider knows by this subject."""
+
+    async def is_linked(self, user_id: str) -> bool:
+        """Tell whether any provider knows the user."""

@@ -24,3 +24,7 @@ class SqliteUpstream:
         sql = "SELECT user_id FROM upstream_links WHERE issuer = ? AND subject = ?"
         row = self._database.get(sql, (issuer, subject))
         return None if row is None else row[0]
+
+    async def is_linked(self, user_id: str) -> bool:
+        """Tell whether any provider knows the user."""
+        return self._database.get("SELECT 1 FROM upstream_links WHERE user_id = ?", (user_id,)) is not None

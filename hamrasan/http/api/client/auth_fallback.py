@@ -11,11 +11,13 @@ import hashlib
 from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from hamrasan.accounts.user_interactive import DUMMY, PASSWORD, REGISTRATION_TOKEN, StageFailed
+from hamrasan.accounts.user_interactive import DUMMY, PASSWORD, REGISTRATION_TOKEN, SSO, StageFailed
+from hamrasan.http.api.oauth.addresses import CONFIRM
+from hamrasan.http.own_url import own_url
 from hamrasan.http.request import Request
-from hamrasan.http.response import Response, html
+from hamrasan.http.response import Response, html, redirect
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.protocol.errors import MatrixError, invalid_param, not_found
@@ -79,6 +81,9 @@ _HEADERS = (
 
 async def show_form(request: Request, services: Services) -> Response:
     """Show the form of a stage."""
+    if request.path["auth_type"] == SSO:
+        query = urlencode({"session": request.query.required("session")})
+        return redirect(f"{urlsplit(own_url(request, services)).path}{CONFIRM}?{query}")
     kind, session_id = _stage_of(request)
     services.interactive.check_stage(session_id, kind)
     return _page(request, _form(kind, _language(request)))
@@ -99,7 +104,12 @@ async def take_form(request: Request, services: Services) -> Response:
         if refusal.errcode not in _WRONG_VALUE:
             raise
         return _page(request, f'<p role="alert">{_AGAIN[language]}</p>' + _form(kind, language))
-    return _page(request, f"<p>{_DONE[language]}</p><script>{_TELL_CLIENT}</script>")
+    return done_page(request)
+
+
+def done_page(request: Request) -> Response:
+    """Tell the client, and the person, that a stage is completed."""
+    return _page(request, f"<p>{_DONE[_language(request)]}</p><script>{_TELL_CLIENT}</script>")
 
 
 def _stage_of(request: Request) -> tuple[str, str]:

@@ -241,6 +241,41 @@ def test_a_closed_or_locked_account_stays_so(joined: Running, provider: OpenIdPr
         assert signed_in(tab, provider).response.status_code == 403
 
 
+def test_what_needs_confirmation_is_confirmed_in_the_browser(
+    joined: Running, provider: OpenIdProvider
+) -> None:
+    with (
+        Tab(joined.url) as tab,
+        Client(joined) as client,
+        Tab(joined.url) as other,
+        joined.anonymous() as http,
+    ):
+        signed_in(tab, provider)
+        tab.submit(tab.open(client.way_in("PHONE")), button="allow")
+        tokens = answered(client.exchange(tab.brought["code"]))
+        http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        wanted = {"devices": ["PHONE"]}
+        address = "/_matrix/client/v3/delete_devices"
+        asked = http.post(address, json=wanted)
+        assert (asked.status_code, asked.json()["flows"]) == (401, [{"stages": ["m.login.sso"]}])
+        auth = {"session": asked.json()["session"]}
+        for early in (auth, {**auth, "type": "m.login.sso"}):
+            assert http.post(address, json={**wanted, "auth": early}).status_code == 401
+        fallback = f"/_matrix/client/v3/auth/m.login.sso/fallback/web?session={auth['session']}"
+        provider.person = {"sub": "2", "preferred_username": "stranger"}
+        signed_in(other, provider)
+        assert other.open(fallback).response.status_code == 404, "it is not for others to confirm"
+        page = tab.open(fallback)
+        assert "sign devices out" in page.text
+        answer = tab.http.post(tab.address, data={"form": other.open("/account").forms[0].fields["form"]})
+        assert answer.status_code == 403
+        assert http.post(address, json={**wanted, "auth": auth}).status_code == 401
+        done = tab.submit(page)
+        assert "onAuthDone" in done.response.text
+        answered(http.post(address, json={**wanted, "auth": auth}))
+        refused(http.get("/_matrix/client/v3/account/whoami"), 401, "M_UNKNOWN_TOKEN")
+
+
 @pytest.mark.parametrize(
     "text",
     [
