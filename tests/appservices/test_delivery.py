@@ -409,3 +409,26 @@ def test_a_reload_that_changes_nothing_disturbs_no_delivery(
     room_id = room_with_bot(anna, service)
     anna.send(room_id, "hello")
     service.wait_for_text("hello")
+
+
+def test_a_backlog_is_judged_as_of_its_time(data_dir: Path, service: Bridge) -> None:
+    """What was said while the service's user was in the room is told, even if they had left before it came back."""
+    with running(data_dir) as server:
+        anna = server.register("anna")
+        room_id = room_with_bot(anna, service)
+        other = anna.create_room(preset="public_chat")
+        service.wait(lambda: service.events)
+        service.answer = lambda told: Says(503)
+        during = [f"during {number}" for number in range(3 * MAX_WAITING)]
+        for text in during:
+            anna.send(room_id, text)
+            anna.send(other, "nobody of yours is here yet")
+        with service.http(server.url) as http:
+            answered(http.post(f"/rooms/{room_id}/leave", json={}))
+            anna.send(room_id, "after the leaving")
+            answered(http.post(f"/join/{other}", json={}))
+        anna.send(other, "the end")
+    service.answer = lambda told: Says()
+    with running(data_dir):
+        service.wait_for_text("the end")
+    assert service.texts == [*during, "the end"]
