@@ -21,7 +21,9 @@ from hamrasan.protocol.identifiers import parse_user_id
 from hamrasan.protocol.limits import MAX_OPAQUE_ID_BYTES
 
 FOLDER = "appservices"
-"""Where in the data folder the files are; every `*.yaml` in it is one."""
+"""Where in the data folder the files are."""
+PATTERNS = ("*.yaml", "*.yml")
+"""What the files are called."""
 MAX_FILE_BYTES = 1024 * 1024
 """A registration has some dozen lines; what is this large is another file."""
 MIN_TOKEN_CHARS = 16
@@ -103,7 +105,7 @@ def load_registrations(data_dir: Path, server_name: str) -> list[ApplicationServ
     """
     problems: list[RegistrationProblem] = []
     services: list[tuple[Path, ApplicationService]] = []
-    for path in sorted((data_dir / FOLDER).glob("*.yaml")):
+    for path in sorted(path for pattern in PATTERNS for path in (data_dir / FOLDER).glob(pattern)):
         reader = _Reader(path, problems)
         service = reader.service(server_name)
         if service is not None:

@@ -195,6 +195,12 @@ def test_a_wrong_token_is_not_repeated(tmp_path: Path) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_what_is_no_yaml_by_its_name_is_not_read(tmp_path: Path) -> None:
+    write_registration(tmp_path, registration("one"), "one.yml")
+    write_registration(tmp_path, registration("two"), "two.yaml.bak")
+    assert [service.id for service in load_registrations(tmp_path, NAME)] == ["one"]
+
+
 def test_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write_registration(tmp_path, registration(url="x", as_token="y"), "1.yaml")
     write_registration(tmp_path, registration(id=""), "2.yaml")
