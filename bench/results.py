@@ -57,6 +57,21 @@ METRICS: tuple[Metric, ...] = (
     Metric("media.nginx_cpu_s", "the same from nginx, CPU per gigabyte", "s", "less"),
     Metric("media.nginx_percent", "download, rate as a share of nginx'", "%", "more"),
     Metric("media.upload_growth_mb", "memory that the upload of a gigabyte adds", "MiB", "less"),
+    Metric(
+        "search.index_cpu_us", "CPU to index a message, read from the store again", "µs", "less", "messages"
+    ),
+    *(
+        Metric(f"search.{name}_{key}", f"search, {title}, {what}", "ms", "less", "messages")
+        for name, title in (
+            ("recent", "usual words by time"),
+            ("rank", "usual words by relevance"),
+            ("frequent_recent", "the most frequent word by time"),
+            ("frequent_rank", "the most frequent word by relevance"),
+            ("both", "the two most frequent words by relevance"),
+            ("elsewhere", "a word of all rooms but one's own by time"),
+        )
+        for key, what in (("p50_ms", "median"), ("p99_ms", "p99"), ("cpu_ms", "CPU"))
+    ),
     Metric("latency.p50_ms", "latency send to delivered, median, open loop", "ms", "less", "messages/s"),
     Metric("latency.p99_ms", "latency send to delivered, p99, open loop", "ms", "less", "messages/s"),
     Metric("latency.delivered_percent", "latency run: delivered in time", "%", "more", "messages/s"),
@@ -69,6 +84,7 @@ METRICS: tuple[Metric, ...] = (
             ("w4", "W4"),
             ("w5", "W5"),
             ("keys", "the queries for keys"),
+            ("search", "the searches"),
             ("media", "the files"),
             ("latency", "the latency run"),
         )

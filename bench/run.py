@@ -104,8 +104,22 @@ class Benchmark:
             asyncio.run(self._build(contender, running.port))
         finally:
             running.stop()
+        self._fill(contender)
         contender.world.save(saved)
         self._note_shortfalls(contender)
+
+    def _fill(self, contender: Contender) -> None:
+        """Put messages into the rooms that are searched, while the server does not run."""
+        library, messages = contender.world.library, self.scale.library_messages
+        if library is None:
+            return
+        self._say(f"{contender.server.name}: filling rooms with {messages:,} messages")
+        try:
+            contender.server.fill_library(contender.data_dir, library, messages)
+        except BenchError as failure:
+            contender.world.library = None
+            contender.world.seconds.pop("library")
+            self._note(f"{contender.server.name}, search: {failure}")
 
     async def _build(self, contender: Contender, port: int) -> None:
         steps = dict.fromkeys(step for name in self.workloads for step in STEPS[name])

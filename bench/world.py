@@ -90,6 +90,8 @@ class Library(msgspec.Struct):
     other: User
     rooms: list[str]
     other_rooms: list[str]
+    index_cpu_us: float = 0.0
+    """Processor time for each message that was put into the search index."""
 
 
 class World(msgspec.Struct):

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from bench.errors import BenchError
 from bench.procfs import process_tree
+from bench.world import Library
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +56,12 @@ class Server(Protocol):
 
     def describe(self) -> Mapping[str, str]:
         """Return version and settings, as label and value, for the result."""
+
+    def fill_library(self, data_dir: Path, library: Library, messages: int) -> None:
+        """Fill the library's rooms while the server does not run, and note what indexing them took.
+
+        Raises `BenchError` where the server knows no other way than to send every message.
+        """
 
     def loop_pause_seconds(self, metrics_port: int) -> float | None:
         """Return the longest pause of the server's event loop since the last call; None where it tells none."""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.servers.base import ROOT, Launch, get_text
+from bench.servers.hamrasan_library import fill
+from bench.world import Library
 
 LOOP_LAG_METRIC = "hamrasan_loop_lag_max_seconds"
 
@@ -62,6 +64,10 @@ class Hamrasan:
             "unread counts": "sending makes the sender's own count zero, as the specification wants",
             "durability": self.durability,
         }
+
+    def fill_library(self, data_dir: Path, library: Library, messages: int) -> None:
+        """Fill the rooms with the server's own code."""
+        fill(data_dir / "data", library, messages)
 
     def loop_pause_seconds(self, metrics_port: int) -> float | None:
         """Read the metrics listener, which begins a new interval for the longest pause at each reading."""

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from itertools import accumulate
 from pathlib import Path
 
 from bench.world import Library
+from hamrasan.accounts.profiles import Profiles
+from hamrasan.rooms.followers import EventFeed
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.runtime.clock import SystemClock
-from hamrasan.storage.sqlite.store import open_store
+from hamrasan.runtime.keyed_locks import KeyedLocks
+from hamrasan.search.indexer import Indexer
+from hamrasan.storage.sqlite.store import Store, open_store
 
 VOCABULARY = 50_000
 """Words, of which the nth is used 1/n as often as the first, as in any language."""
@@ -23,6 +28,8 @@ WORDS_PER_MESSAGE = 8
 AT_ONCE = 500
 """Messages that wait to be committed together."""
 SEED = 1394
+SERVER_NAME = "localhost"
+POLL_SECONDS = 0.2
 
 EVERYWHERE = "everywhere"
 """In every message of the rooms that the reader is not in, and in no other."""
@@ -63,5 +70,31 @@ async def _fill(data_dir: Path, library: Library, messages: int) -> None:
             if len(waiting) == AT_ONCE or number == messages - 1:
                 await asyncio.gather(*waiting)
                 waiting.clear()
+        library.index_cpu_us = await _index(store) / messages * 1e6
     finally:
         await store.close()
+
+
+async def _index(store: Store) -> float:
+    """Let the server's indexer work off everything; return the processor seconds that it took."""
+    profiles = Profiles(store.journal, store.profiles, store.accounts, KeyedLocks())
+    feed = EventFeed(store.journal, store.events)
+    indexer = Indexer(
+        store.search,
+        feed,
+        store.journal,
+        store.events,
+        store.relations,
+        store.state,
+        profiles,
+        SERVER_NAME,
+    )
+    before = time.process_time()
+    running = asyncio.create_task(indexer.run())
+    while (await store.search.cursor()).position < store.journal.durable:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(POLL_SECONDS)
+    await store.search.tidy()
+    seconds = time.process_time() - before
+    running.cancel()
+    await asyncio.wait([running])
+    return seconds

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.servers.base import ROOT, Launch
+from bench.world import Library
 
 PACKAGE = "matrix-synapse"
 VENV = ROOT / "bench" / ".venvs" / "synapse"
@@ -80,6 +81,10 @@ class Synapse:
             "zero; W3 checks its counts by that rule",
             "durability": self.durability,
         }
+
+    def fill_library(self, data_dir: Path, library: Library, messages: int) -> None:
+        """Say that a million messages cannot be made here: through the API they would take half a day."""
+        raise BenchError("its rooms can be filled through the client API only, which would take half a day")
 
     def loop_pause_seconds(self, metrics_port: int) -> float | None:
         """Synapse keeps no maximum of its reactor's pauses."""

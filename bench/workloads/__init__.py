@@ -12,6 +12,7 @@ from bench.workloads.keys import measure_keys
 from bench.workloads.latency import measure_latency
 from bench.workloads.media import measure_media
 from bench.workloads.parked import measure_parked
+from bench.workloads.searches import measure_searches
 from bench.workloads.sends import measure_sends
 from bench.workloads.syncs import measure_syncs
 
@@ -23,6 +24,7 @@ WORKLOADS: Mapping[str, Callable[[Context], list[Sample]]] = {
     "w4": measure_parked,
     "w5": measure_syncs,
     "keys": measure_keys,
+    "search": measure_searches,
     "media": measure_media,
 }
 """The names of `--only`, and what each runs. The latency run comes first: after a saturated run a slow server
@@ -36,6 +38,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "w4": ("small_rooms", "devices"),
     "w5": ("hub",),
     "keys": ("key_ring",),
+    "search": ("library",),
     "media": ("small_rooms",),
 }
 """The parts of the world that each workload needs, named after the methods of `Builder` that make them."""

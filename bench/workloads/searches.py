@@ -38,14 +38,16 @@ def measure_searches(context: Context) -> list[Sample]:
             ("both", [f"{word(0)} {word(1)}"] * len(usual), "rank", True),
         ):
             before = cpu_seconds(context.running.pids)
-            times = _search(client, library.reader.token, words, order, found)
+            times = search_times(client, library.reader.token, words, order, found)
             values[f"{name}_cpu_ms"] = (cpu_seconds(context.running.pids) - before) / len(words) * 1000
             values[f"{name}_p50_ms"] = median(times) * 1000
             values[f"{name}_p99_ms"] = percentile(times, 0.99) * 1000
     return [context.sample("search", values, axis=context.scale.library_messages)]
 
 
-def _search(client: BlockingClient, token: str, words: Sequence[str], order: str, found: bool) -> list[float]:
+def search_times(
+    client: BlockingClient, token: str, words: Sequence[str], order: str, found: bool
+) -> list[float]:
     """Return how long each search took, but for the first ones."""
     times: list[float] = []
     for looked_for in words:
