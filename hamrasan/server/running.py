@@ -108,6 +108,7 @@ class RunningServer:
         if self.metrics_edge is not None:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
+        await self.services.sliding_sync.connections.keep()
         self.identity.close()
         await self.services.thumbnails.close()
         await self.services.url_previews.close()

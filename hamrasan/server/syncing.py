@@ -19,7 +19,7 @@ from hamrasan.sync.room_sections import RoomSections
 from hamrasan.sync.shared_chunks import SharedChunks
 from hamrasan.sync.sliding.bump_stamps import BumpStamps
 from hamrasan.sync.sliding.composer import SlidingSync
-from hamrasan.sync.sliding.connections import Connections
+from hamrasan.sync.sliding.connection_registry import Connections
 from hamrasan.sync.sliding.extensions import SlidingExtensions
 from hamrasan.sync.sliding.lists import RoomLists
 from hamrasan.sync.sliding.room_state import RequiredStates
@@ -161,7 +161,7 @@ def _sliding_sync(parts: _Parts) -> SlidingSync:
     )
     return SlidingSync(
         parts.notifier,
-        Connections(store.journal, ground.entropy),
+        Connections(store.journal, store.sliding_connections, ground.clock, ground.entropy),
         lists,
         sliding_rooms,
         extensions,

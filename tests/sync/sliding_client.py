@@ -59,7 +59,7 @@ class SlidingClient:
         while True:
             request = self.request(ranges, limit)
             try:
-                connection = services.sliding_sync.connect(request)
+                connection = await services.sliding_sync.connect(request)
                 break
             except MatrixError as error:
                 if error.errcode != "M_UNKNOWN_POS":

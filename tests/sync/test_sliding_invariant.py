@@ -31,7 +31,7 @@ steps = st.one_of(
         st.just("sync"), st.sampled_from((None, ((0, 0),), ((0, 1),), ((1, 2),))), st.sampled_from((1, 3, 20))
     ),
     st.tuples(st.just("lost"), st.sampled_from((None, ((0, 1),)))),
-    st.tuples(st.just("restart")),
+    st.tuples(st.just("restart"), st.booleans()),
 )
 
 
@@ -42,8 +42,8 @@ async def take(world: World, step: Step, room_ids: list[str], client: SlidingCli
             await client.sync(ranges, limit=limit)
         case ("lost", ranges):
             await client.sync(ranges, lost=True)
-        case ("restart",):
-            await world.restart()
+        case ("restart", crash):
+            await world.restart(crash=crash)
         case (act, room, *who):
             try:
                 await act_in_room(world, act, room_ids[room], who)

@@ -68,8 +68,10 @@ class World:
         await self.tasks.close(1)
         await self.store.close()
 
-    async def restart(self) -> None:
-        """Stop, and start with nothing in memory."""
+    async def restart(self, *, crash: bool = False) -> None:
+        """Stop, in order or not, and start with nothing in memory."""
+        if not crash:
+            await self.services.sliding_sync.connections.keep()
         await self.close()
         self._open()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hamrasan.storage.ports import devices as port
 from hamrasan.storage.ports.devices import DeviceRow
 from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.sqlite import encryption, oauth, push
+from hamrasan.storage.sqlite import encryption, oauth, push, sliding
 from hamrasan.storage.sqlite.database import Database
 from hamrasan.storage.sqlite.rooms import chunks, marks
 
@@ -26,6 +26,7 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
         *encryption.DELETE_WITH_DEVICE,
         *push.DELETE_WITH_DEVICE,
         *oauth.DELETE_WITH_DEVICE,
+        *sliding.DELETE_WITH_DEVICE,
     ),
     port.ChangeDeviceList: (
         "INSERT INTO device_list_changes (user_id, position) VALUES (?, ?)"

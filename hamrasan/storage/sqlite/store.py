@@ -26,6 +26,7 @@ from hamrasan.storage.sqlite import (
     rooms,
     server,
     server_notices,
+    sliding,
     tokens,
     two_step,
     upstream,
@@ -55,6 +56,7 @@ from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.server_notices import SqliteServerNotices
 from hamrasan.storage.sqlite.sharing import SqliteSharing
+from hamrasan.storage.sqlite.sliding import SqliteSlidingConnections
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.two_step import SqliteTwoStep
 from hamrasan.storage.sqlite.upstream import SqliteUpstream
@@ -78,6 +80,7 @@ STATEMENTS: Statements = {
     **rooms.STATEMENTS,
     **server.STATEMENTS,
     **server_notices.STATEMENTS,
+    **sliding.STATEMENTS,
     **tokens.STATEMENTS,
     **two_step.STATEMENTS,
     **upstream.STATEMENTS,
@@ -122,6 +125,7 @@ class Store:
     state: SqliteState
     rooms: SqliteRooms
     room_index: SqliteRoomIndex
+    sliding_connections: SqliteSlidingConnections
     relations: SqliteRelations
     sharing: SqliteSharing
     accounts: SqliteAccounts
@@ -227,6 +231,7 @@ def _assemble(
         state=SqliteState(database),
         rooms=SqliteRooms(database),
         room_index=SqliteRoomIndex(database, recent),
+        sliding_connections=SqliteSlidingConnections(database),
         relations=SqliteRelations(database),
         sharing=SqliteSharing(database),
         accounts=SqliteAccounts(database),

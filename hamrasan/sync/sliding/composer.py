@@ -13,7 +13,8 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
 from hamrasan.storage.ports.journal import Position
 from hamrasan.sync.notifier import Notifier, UserStream
-from hamrasan.sync.sliding.connections import Connection, Connections, Mark, News
+from hamrasan.sync.sliding.connection_registry import Connections
+from hamrasan.sync.sliding.connections import Connection, Mark, News
 from hamrasan.sync.sliding.extensions import SlidingExtensions
 from hamrasan.sync.sliding.lists import RoomLists
 from hamrasan.sync.sliding.request import SlidingRequest
@@ -41,7 +42,7 @@ class SlidingSync:
     ) -> None:
         self._notifier = notifier
         self.connections = connections
-        self._lists = lists
+        self.lists = lists
         self._rooms = rooms
         self._extensions = extensions
         self._typing = typing
@@ -53,12 +54,12 @@ class SlidingSync:
         """Where the server stands: nothing that sliding sync tells changes without changing this."""
         return self._notifier.durable, self._typing.serial
 
-    def connect(self, request: SlidingRequest) -> Connection:
+    async def connect(self, request: SlidingRequest) -> Connection:
         """Return the connection of a request: a new one without `pos`. Raises `M_UNKNOWN_POS`."""
         reader = request.reader
         if request.pos is None:
             return self.connections.open(reader.user_id, reader.device_id, request.conn_id)
-        return self.connections.find(reader.user_id, reader.device_id, request.conn_id, request.pos)
+        return await self.connections.find(reader.user_id, reader.device_id, request.conn_id, request.pos)
 
     def take_receipt(self, request: SlidingRequest, stream: UserStream) -> None:
         """Forget the messages that the device has received, by the token that it comes back with."""
@@ -83,7 +84,7 @@ class SlidingSync:
         Up to `checked` it is known that there is nothing new but for rooms. An answer to a request that is not
         `connection`'s last one any more says nothing: its client does not wait for it.
         """
-        windows = await self._lists.windows(request, stream, connection)
+        windows = await self.lists.windows(request, stream, connection)
         now, typing = self.moment
         before = connection.mark
         news = News(Mark("", now, typing, windows.counts, windows.direct))

@@ -25,20 +25,21 @@ class RequiredState(NamedTuple):
 class StateChoice:
     """What several requests ask for together; the same requests give the same object, so these are compared by `is`."""
 
-    __slots__ = ("__weakref__", "_parts", "all_members", "lazy_members", "members")
+    __slots__ = ("__weakref__", "_compiled", "all_members", "lazy_members", "members", "parts")
 
-    def __init__(self, parts: Collection[RequiredState]) -> None:
-        self._parts = [_Part(part) for part in parts]
-        self.all_members = any(part.all_members for part in self._parts)
+    def __init__(self, parts: frozenset[RequiredState]) -> None:
+        self.parts = parts
+        self._compiled = [_Part(part) for part in parts]
+        self.all_members = any(part.all_members for part in self._compiled)
         """Every membership is wanted, always."""
         self.lazy_members = not self.all_members and any(part.lazy_members for part in parts)
-        named = frozenset().union(*(part.members for part in self._parts))
+        named = frozenset().union(*(part.members for part in self._compiled))
         self.members = frozenset(user_id for user_id in named if self.wants((MEMBER, user_id)))
         """Users whose membership is wanted by their name."""
 
     def wants(self, key: StateKey) -> bool:
         """Return whether the state under `key` is wanted, whatever the timeline holds."""
-        for part in self._parts:  # noqa: SIM110 - a generator would cost more than the look
+        for part in self._compiled:  # noqa: SIM110 - a generator would cost more than the look
             if part.wants(key):
                 return True
         return False

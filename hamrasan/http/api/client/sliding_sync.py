@@ -56,7 +56,7 @@ def _reader(request: Request) -> Reader:
 async def _answer(services: Services, wanted: SlidingRequest, timeout_ms: int, presence: str) -> Answer:
     reader, sync = wanted.reader, services.sliding_sync
     stream = services.notifier.active(reader.user_id) or await services.notifier.stream(reader.user_id)
-    connection = sync.connect(wanted)
+    connection = await sync.connect(wanted)
     turn = connection.begin()
     sync.take_receipt(wanted, stream)
     services.presence.synced(reader.user_id, reader.device_id, presence, timeout_ms)
