@@ -66,6 +66,7 @@ from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.signing import SigningKey
 from hamrasan.push.activation import Activations
 from hamrasan.push.delivery import Delivery
+from hamrasan.push.digests import Digests
 from hamrasan.push.history import NotificationHistory
 from hamrasan.push.pushers import Pushers
 from hamrasan.push.reactor import PushReactor
@@ -244,6 +245,8 @@ class PushServices:
     push_reactor: PushReactor
     push_delivery: Delivery
     notification_history: NotificationHistory
+    digests: Digests | None
+    """None: this server sends no mail."""
 
 
 @dataclass(frozen=True)

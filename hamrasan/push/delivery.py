@@ -114,7 +114,7 @@ class Delivery:
         rows = await self._reader.pushers(user_id)
         for row in rows:
             # Reading only lessens what is unread, and what came since was told with its event.
-            if row.activated and (row.badge or not badge):
+            if row.activated and row.kind in self._senders and (row.badge or not badge):
                 schedule.want(row.id, _gateway_of(row), badge=badge)
         if not rows:
             await self._journal.submit(Batch([ForgetWaitingPushes(user_id)]))

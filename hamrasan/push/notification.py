@@ -89,8 +89,8 @@ class Notifications:
         member = room.members.get(user_id)
         if member is None:
             return False
-        if member.membership == "invite":
-            return member.event_id == stored.event_id
+        if member.membership == "invite" or (stored.type == MEMBER and stored.state_key == user_id):
+            return member.event_id == stored.event_id  # an invitation that is not answered yet
         return member.membership == "join" and not await self._is_read(room, stored, user_id)
 
     async def _is_read(self, room: Room, stored: StoredEvent, user_id: str) -> bool:

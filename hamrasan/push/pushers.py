@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from hamrasan.protocol.base64 import decode_base64
 from hamrasan.protocol.canonical_json import encode_json, parse_json
 from hamrasan.protocol.errors import invalid_param, missing_param, too_large
-from hamrasan.push.activation import Activations
 from hamrasan.push.addresses import check_gateway, check_push_resource
+from hamrasan.push.digests import EMAIL_APP, check_address
 from hamrasan.push.web_push import AUTH_BYTES, is_point
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
@@ -18,6 +18,7 @@ from hamrasan.runtime.outbound import Outbound
 from hamrasan.storage.ports.devices import DeviceDeleted
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.push import (
+    EMAIL,
     HTTP,
     WEB_PUSH,
     DeletePusher,
@@ -40,7 +41,18 @@ MAX_DATA_BYTES = 8 * 1024
 MAX_PUSHERS = 50
 """Pushers of one user: each event is sent to each of them."""
 
-KINDS = (HTTP, WEB_PUSH)
+
+_NEEDED_DATA: Mapping[str, tuple[str, ...]] = {HTTP: ("url",), WEB_PUSH: ("url", "auth"), EMAIL: ()}
+
+
+class Opening(Protocol):
+    """What a new pusher has to go through before it is used."""
+
+    def check(self, row: PusherRow) -> None:
+        """Raise a `MatrixError` if it cannot begin now."""
+
+    def begin(self, row: PusherRow) -> None:
+        """Ask the other end, in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +75,14 @@ class Pushers:
         journal: Journal,
         reader: PushReader,
         outbound: Outbound,
-        activations: Activations,
+        openings: Mapping[str, Opening],
         clock: Clock,
     ) -> None:
+        """`openings` are those of the kinds other than `http` that there are; pushers of these have to be activated."""
         self._journal = journal
         self._reader = reader
         self._outbound = outbound
-        self._activations = activations
+        self._openings = openings
         self._clock = clock
         self._locks = KeyedLocks()
         self._users: set[str] = set()
@@ -99,9 +112,11 @@ class Pushers:
             if len(existing) >= MAX_PUSHERS and all(each.id != pusher for each in existing):
                 raise invalid_param(f"A user can have at most {MAX_PUSHERS} pushers.")
             former = next((each for each in existing if each.id == pusher), None)
-            if row.kind == WEB_PUSH:
+            if row.kind != HTTP:
                 active = former is not None and former.activated and _goes_to_the_same(former, row)
                 row = row._replace(activated=active)
+                if not active:
+                    self._openings[row.kind].check(row)
             batch = Batch([row], feed=[PushersChanged(pusher.user_id)])
             if not append:
                 others = await self._reader.others_with(pusher.app_id, pusher.pushkey, pusher.user_id)
@@ -109,7 +124,7 @@ class Pushers:
                 batch.feed += [PushersChanged(other) for other in others]
             await self._journal.submit(batch)
         if not row.activated:
-            self._activations.begin(row)
+            self._openings[row.kind].begin(row)
         return row.activated
 
     async def delete(self, pusher: PusherId) -> None:
@@ -150,10 +165,15 @@ class Pushers:
                     self._unsure.add(item.user_id)
 
     def _row(self, pusher: PusherId, device_id: str, wanted: WantedPusher) -> PusherRow:
-        if wanted.kind not in KINDS:
+        kinds = (HTTP, *self._openings)
+        if wanted.kind not in kinds:
             raise invalid_param(
-                f"There is no kind of pusher '{wanted.kind}' here; there are {', '.join(KINDS)}."
+                f"There is no kind of pusher '{wanted.kind}' here; there are {', '.join(kinds)}."
             )
+        if wanted.kind == EMAIL:
+            check_address(pusher.pushkey)
+            if pusher.app_id != EMAIL_APP:
+                raise invalid_param(f"The 'app_id' of a pusher for e-mail must be {EMAIL_APP}.")
         if wanted.kind == WEB_PUSH and not is_point(_bytes_of(pusher.pushkey, "pushkey")):
             raise invalid_param("'pushkey' must be the device's public key on P-256, in Base64.")
         return PusherRow(
@@ -175,14 +195,14 @@ class Pushers:
         """Return a pusher's `data` as JSON, if it is what its kind asks for."""
         if wanted.data is None:
             raise missing_param("data")
-        for name in ("url", "auth") if wanted.kind == WEB_PUSH else ("url",):
+        for name in _NEEDED_DATA[wanted.kind]:
             if name not in wanted.data:
                 raise missing_param(f"data.{name}")
         if wanted.kind == WEB_PUSH:
             check_push_resource(wanted.data["url"], self._outbound)
             if len(_bytes_of(wanted.data["auth"], "data.auth")) != AUTH_BYTES:
                 raise invalid_param(f"'data.auth' must be {AUTH_BYTES} bytes in Base64.")
-        else:
+        elif wanted.kind == HTTP:
             check_gateway(wanted.data["url"], self._outbound)
         if not isinstance(wanted.data.get("format", ""), str):
             raise invalid_param("'data.format' must be a string.")
@@ -211,13 +231,13 @@ def public_form(row: PusherRow) -> dict[str, Any]:
     }
     if row.profile_tag is not None:
         form["profile_tag"] = row.profile_tag
-    if row.kind == WEB_PUSH:
+    if row.kind != HTTP:
         form["activated"] = row.activated
     return form
 
 
 def _goes_to_the_same(former: PusherRow, row: PusherRow) -> bool:
-    """Return whether a pusher for Web Push that is set again is still the same subscription."""
+    """Return whether a pusher that is set again still leads to the same device or address."""
     before, now = parse_json(former.data), parse_json(row.data)
     return former.kind == row.kind and all(before.get(name) == now.get(name) for name in ("url", "auth"))
 

@@ -37,10 +37,12 @@ ExpectedKey = Literal[
     "expected.boolean",
     "expected.directory",
     "expected.duration",
+    "expected.email",
     "expected.log_format",
     "expected.log_level",
     "expected.networks",
     "expected.registration",
+    "expected.mail_server",
     "expected.media_delivery",
     "expected.media_store",
     "expected.secret",
@@ -123,6 +125,8 @@ class Settings:
     url_previews: bool = False
     unauthenticated_media: bool = False
     reachable_networks: tuple[str, ...] = ()
+    mail_server: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
     turn_uris: tuple[str, ...] = ()
     turn_shared_secret: str | None = field(default=None, repr=False)
     livekit_service_url: str | None = None
@@ -208,6 +212,8 @@ _STORE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._-]{1,
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[dhms])|0", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,12})(?P<unit>[KMGT]?)", re.ASCII | re.IGNORECASE)
 _TURN_URI = re.compile(rf"(?x) turns?: {_HOST} (?: : [0-9]{{1,5}} )? (?: \?transport=(?:udp|tcp) )?")
+_MAIL_SERVER = re.compile(rf"(?x) smtps?:// (?: [^\s/@:]+ : [^\s/@]+ @ )? {_HOST} (?: : [0-9]{{1,5}} )?")
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _URL = re.compile(rf"(?x) https?:// {_HOST} (?: : [0-9]{{1,5}} )? (?: / [^\s?#]* )?")
 
 
@@ -286,6 +292,18 @@ def _parse_turn_uris(text: str) -> tuple[str, ...]:
     return uris
 
 
+def _parse_mail_server(text: str) -> str:
+    if not _MAIL_SERVER.fullmatch(text):
+        raise ValueError("not a mail server")
+    return text
+
+
+def _parse_email(text: str) -> str:
+    if not _EMAIL.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
 def _parse_networks(text: str) -> tuple[str, ...]:
     return tuple(str(ip_network(part.strip())) for part in text.split(",")) if text.strip() else ()
 
@@ -305,6 +323,8 @@ _DIRECTORY = Kind("directory", "expected.directory", _parse_directory)
 _DURATION_KIND = Kind("duration", "expected.duration", _parse_duration)
 _LOG_FORMAT = Kind("log format", "expected.log_format", _one_of("auto", "human", "json"))
 _LOG_LEVEL = Kind("log level", "expected.log_level", _one_of(*LEVELS))
+_EMAIL_KIND = Kind("e-mail address", "expected.email", _parse_email)
+_MAIL_SERVER_KIND = Kind("mail server", "expected.mail_server", _parse_mail_server)
 _NETWORKS = Kind("networks", "expected.networks", _parse_networks)
 _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", "token", "open"))
 _SECRET = Kind("secret", "expected.secret", _parse_secret)
@@ -335,6 +355,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("url_previews", _BOOLEAN),
     Setting("unauthenticated_media", _BOOLEAN),
     Setting("reachable_networks", _NETWORKS),
+    Setting("mail_server", _MAIL_SERVER_KIND, secret=True),
+    Setting("mail_from", _EMAIL_KIND),
     Setting("turn_uris", _TURN_KIND),
     Setting("turn_shared_secret", _SECRET, secret=True),
     Setting("livekit_service_url", _URL_KIND),

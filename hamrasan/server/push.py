@@ -5,6 +5,7 @@ from __future__ import annotations
 from hamrasan.http.services import Ground, PersonalServices, PushServices, RoomServices, SyncServices
 from hamrasan.push.activation import Activations
 from hamrasan.push.delivery import Delivery
+from hamrasan.push.digests import Digests
 from hamrasan.push.history import NotificationHistory
 from hamrasan.push.notification import Notifications
 from hamrasan.push.pushers import Pushers
@@ -12,10 +13,11 @@ from hamrasan.push.reactor import PushReactor
 from hamrasan.push.senders import GatewaySender, WebPushSender
 from hamrasan.push.web_push import Vapid
 from hamrasan.rooms.followers import EventFeed
+from hamrasan.runtime.mailer import Mailer
 from hamrasan.runtime.settings import Settings
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.observation import counting_pushes
-from hamrasan.storage.ports.push import HTTP, WEB_PUSH
+from hamrasan.storage.ports.push import EMAIL, HTTP, WEB_PUSH
 from hamrasan.storage.sqlite.store import Store
 
 
@@ -33,7 +35,12 @@ def build_push(
     vapid = Vapid(ground.vapid_key, _contact(ground.settings), clock)
     web_push = WebPushSender(ground.outbound, vapid, ground.entropy)
     activations = Activations(journal, store.push, web_push, clock, ground.entropy, tasks)
-    pushers = Pushers(journal, store.push, ground.outbound, activations, clock)
+    notifications = Notifications(
+        rooms.registry, store.events, store.state, store.receipts, rooms.receipts, syncing.badges
+    )
+    digests = _digests(store, ground, notifications, tasks)
+    openings = {WEB_PUSH: activations} | ({} if digests is None else {EMAIL: digests})
+    pushers = Pushers(journal, store.push, ground.outbound, openings, clock)
     reactor = PushReactor(
         journal,
         feed,
@@ -45,9 +52,6 @@ def build_push(
         personal.push_rules,
         personal.ignored,
         clock,
-    )
-    notifications = Notifications(
-        rooms.registry, store.events, store.state, store.receipts, rooms.receipts, syncing.badges
     )
     delivery = Delivery(
         journal,
@@ -68,6 +72,27 @@ def build_push(
         push_reactor=reactor,
         push_delivery=delivery,
         notification_history=_history(store, ground, personal, rooms),
+        digests=digests,
+    )
+
+
+def _digests(
+    store: Store, ground: Ground, notifications: Notifications, tasks: TaskSupervisor
+) -> Digests | None:
+    settings = ground.settings
+    if settings.mail_server is None:
+        return None
+    sender = settings.mail_from or f"hamrasan@{settings.server_name.partition(':')[0]}"
+    return Digests(
+        store.journal,
+        store.push,
+        notifications,
+        Mailer(settings.mail_server, sender),
+        ground.signing_key,
+        settings.base_url,
+        settings.server_name,
+        ground.clock,
+        tasks,
     )
 
 

@@ -189,6 +189,8 @@ def _begin_background_work(services: Services, identity: Identity, tasks: TaskSu
     tasks.keep_running("loop_lag", services.metrics.watch_loop_lag)
     tasks.keep_running("push reactor", services.push_reactor.run)
     tasks.keep_running("push delivery", services.push_delivery.run)
+    if services.digests is not None:
+        tasks.keep_running("mail digests", services.digests.run)
     tasks.keep_running("search index", services.indexer.run)
     tasks.keep_running("presence", services.presence.keep_sweeping)
     tasks.keep_running("media", services.media.keep_sweeping)

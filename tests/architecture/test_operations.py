@@ -24,6 +24,7 @@ OWN = (
     "/_matrix/client/unstable/",
     "/_matrix/client/v3/pushers/ack",
     "/_matrix/client/v4/sync",
+    "/mail/",
     "/oauth/",
     "/account",
     "/link",

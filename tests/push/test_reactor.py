@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
+from hamrasan.protocol.push_rules.evaluate import CompiledRuleset, PushActions
 from hamrasan.push import reactor
 from hamrasan.push.pushers import WantedPusher
 from hamrasan.rooms.followers import FollowedEvent
-from hamrasan.rooms.room import Member
+from hamrasan.rooms.room import Member, Room
 from hamrasan.rooms.rule_evaluation import evaluate_rules
+from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.push import NewWaitingPush, PusherId
 from tests.sync.world import World, in_world
@@ -93,12 +95,13 @@ def test_one_event_that_nobody_foresaw_ends_nothing() -> None:
         await world.member(room_id, "@bob:example.org", "join")
         await give_pusher(world, "@bob:example.org")
         strange, usual = await said(world, room_id, "strange"), await said(world, room_id, "usual")
-        evaluate = evaluate_rules
 
-        def fail(room: object, event: object, *more: object) -> object:
-            if getattr(event, "stored", None) == strange.event:
+        def fail(
+            room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset, name: str | None
+        ) -> PushActions:
+            if event.stored == strange.event:
                 raise ZeroDivisionError
-            return evaluate(room, event, *more)  # type: ignore[arg-type]  # handed on as it came
+            return evaluate_rules(room, event, user_id, rules, name)
 
         with patch.object(reactor, "evaluate_rules", fail):
             batch = await world.services.push_reactor.handle([strange, usual])

@@ -87,6 +87,7 @@ from hamrasan.http.api.pages import (
     authorize,
     devices,
     link,
+    mail,
     sign_in,
     sign_up,
     sso,
@@ -173,7 +174,7 @@ CLIENT_MODULES = (
 )
 ADMIN_MODULES = (register, server_notices)
 OAUTH_MODULES = (oauth_endpoints,)
-PAGE_MODULES = (account, authorize, devices, link, sign_in, sign_up, sso, two_step, upstream)
+PAGE_MODULES = (account, authorize, devices, link, mail, sign_in, sign_up, sso, two_step, upstream)
 OPERATOR_MODULES = (health, landing)
 
 CLIENT_ROUTES: list[Route] = [route for module in CLIENT_MODULES for route in module.ROUTES]

@@ -12,6 +12,10 @@ WEB_PUSH = "webpush"
 """Kind of a pusher that sends to a push service by Web Push (MSC4174)."""
 
 
+EMAIL = "email"
+"""Kind of a pusher that sends word of unread messages by e-mail."""
+
+
 class PusherId(NamedTuple):
     """What tells pushers apart."""
 
@@ -93,6 +97,16 @@ class NotePushed(NamedTuple):
     pushkey: str
 
 
+class NoteMailed(NamedTuple):
+    """A pusher for e-mail has come as far as this; it was sent a mail at a time (0: it was not)."""
+
+    mailed_ts: int
+    sent_upto: Position
+    user_id: str
+    app_id: str
+    pushkey: str
+
+
 class NewWaitingPush(NamedTuple):
     """An event notifies a user who has pushers. If that is known already, nothing is written."""
 
@@ -141,6 +155,12 @@ class PushReader(Protocol):
 
     async def pusher(self, pusher: PusherId) -> PusherRow | None:
         """Return one pusher."""
+
+    async def due_mails(self, mailed_before_ts: int, noted_before_ts: int, limit: int) -> list[PusherRow]:
+        """Return at most `limit` active pushers for e-mail for which something waits since a time.
+
+        Those that were sent a mail after `mailed_before_ts` are not due.
+        """
 
     async def others_with(self, app_id: str, pushkey: str, user_id: str) -> list[str]:
         """Return the users other than `user_id` who have a pusher for the same application and device."""

@@ -33,6 +33,10 @@ STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.NotePushed: (
         "UPDATE pushers SET sent_upto = ?, badge = ? WHERE user_id = ? AND app_id = ? AND pushkey = ?"
     ),
+    port.NoteMailed: (
+        "UPDATE pushers SET mailed_ts = max(mailed_ts, ?), sent_upto = ?"
+        " WHERE user_id = ? AND app_id = ? AND pushkey = ?"
+    ),
     port.NewWaitingPush: (
         "INSERT INTO waiting_pushes (user_id, position, room_id, tweaks, noted_ts) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (user_id, position) DO NOTHING"
@@ -56,6 +60,13 @@ _PUSHER = (
 )
 
 
+_DUE_MAILS = _PUSHER + (
+    "WHERE kind = 'email' AND mailed_ts <= ?1 AND activated = 1 AND EXISTS ("
+    "SELECT 1 FROM waiting_pushes w WHERE w.user_id = pushers.user_id AND w.position > pushers.sent_upto"
+    " AND w.noted_ts <= ?2) ORDER BY mailed_ts LIMIT ?3"
+)
+
+
 class SqlitePush:
     """Reads pushers and what waits for them."""
 
@@ -76,6 +87,11 @@ class SqlitePush:
         sql = _PUSHER + "WHERE user_id = ? AND app_id = ? AND pushkey = ?"
         row = self._database.get(sql, pusher)
         return None if row is None else _pusher(row)
+
+    async def due_mails(self, mailed_before_ts: int, noted_before_ts: int, limit: int) -> list[PusherRow]:
+        """Return at most `limit` active pushers for e-mail for which something waits since a time."""
+        rows = await self._database.scan(_DUE_MAILS, (mailed_before_ts, noted_before_ts, limit))
+        return [_pusher(row) for row in rows]
 
     async def others_with(self, app_id: str, pushkey: str, user_id: str) -> list[str]:
         """Return the other users who have a pusher for the same application and device."""
