@@ -285,6 +285,24 @@ def _upstream(
     )
 
 
+def _delayed_events(
+    store: Store, ground: Ground, identity: Identity, rooms: RoomServices, set_state: SetState
+) -> DelayedEvents:
+    delayed_events = DelayedEvents(
+        store.journal,
+        store.delayed_events,
+        rooms.registry,
+        rooms.access,
+        rooms.messages,
+        set_state,
+        identity.accounts,
+        ground.clock,
+        ground.entropy,
+    )
+    identity.deactivate_account.on_departure(lambda account: delayed_events.forget(account.user_id))
+    return delayed_events
+
+
 def _stories(
     store: Store,
     ground: Ground,
@@ -299,18 +317,7 @@ def _stories(
     carry_over = CarryOverSettings(rooms.registry, personal.account_data, personal.tags, personal.push_rules)
     create_room = CreateRoom(rooms.registry, rooms.new_rooms, rooms.aliases, rooms.membership)
     set_state = SetState(rooms.registry, rooms.access, rooms.membership, rooms.aliases)
-    delayed_events = DelayedEvents(
-        store.journal,
-        store.delayed_events,
-        rooms.registry,
-        rooms.access,
-        rooms.messages,
-        set_state,
-        identity.accounts,
-        ground.clock,
-        ground.entropy,
-    )
-    identity.deactivate_account.on_departure(lambda account: delayed_events.forget(account.user_id))
+    delayed_events = _delayed_events(store, ground, identity, rooms, set_state)
     return StoryServices(
         set_state=set_state,
         delayed_events=delayed_events,
