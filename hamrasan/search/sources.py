@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ _TYPE_TAGS = {MESSAGE: "\ue000b", NAME: "\ue000n", TOPIC: "\ue000t"}
 _SENDER_TAG = "\ue001"
 URL_TAG = "\ue002"
 """Of events with `url` in their content."""
+KEPT_TAGS = 4_096
+"""Senders whose word is kept: who says something says more."""
 _SENDER_BYTES = 8
 """Of the hash that stands for a sender: whoever is found by it is looked at again."""
 
@@ -82,6 +85,7 @@ def type_tag(event_type: str) -> str:
     return _TYPE_TAGS[event_type]
 
 
+@lru_cache(KEPT_TAGS)
 def sender_tag(user_id: str) -> str:
     """Return the word under which the events of a sender are filed."""
     return _SENDER_TAG + blake2b(user_id.encode(), digest_size=_SENDER_BYTES).hexdigest()

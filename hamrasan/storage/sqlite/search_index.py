@@ -346,11 +346,14 @@ def _traits(connection: sqlite3.Connection, rooms: Sequence[int]) -> dict[int, R
 
 
 def _expression(query: WordQuery) -> str:
-    """Return the query in the language of FTS5. Words consist of letters and digits, so that quoting them is enough."""
+    """Return the query in the language of FTS5; words are quoted, so nothing in them is part of the language."""
     return " AND ".join(
-        "(" + " OR ".join('"' + " ".join(words).replace('"', "") + '"' for words in group) + ")"
-        for group in query.groups
+        "(" + " OR ".join(_quoted(" ".join(words)) for words in group) + ")" for group in query.groups
     )
+
+
+def _quoted(words: str) -> str:
+    return '"' + words.replace('"', "").replace("\x00", "") + '"'
 
 
 def _newest(
