@@ -310,7 +310,7 @@ def test_files_of_erased_people_are_deleted_unless_others_have_them_too(fresh_se
     own_rows = ("SELECT 1 FROM media WHERE user_id = ?", (alice.user_id,))
     wait_for(fresh_server, lambda: fresh_server.server.store.database.get(*own_rows) is None)
     refused(download(bob, reserved), 404, "M_NOT_FOUND")
+    wait_for(fresh_server, lambda: arriving(fresh_server) == [] and len(blobs(fresh_server)) == 1)
     refused(download(bob, own), 404, "M_NOT_FOUND")
     refused(download(bob, shared), 404, "M_NOT_FOUND")
     assert download(bob, theirs).content == b"shared"
-    assert arriving(fresh_server) == []
