@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from hamrasan.http.exchange import Exchange
 from hamrasan.http.heads import LAST_CHUNK, has_body
 from hamrasan.http.response import StreamResponse
+from hamrasan.http.sending import can_send_file, send_file
+from hamrasan.storage.ports.blobs import FilePart
 
 
 async def send_stream(
@@ -26,6 +28,9 @@ async def send_stream(
     left = answer.length
     try:
         if exchange.method != "HEAD" and has_body(answer.status):
+            if left is not None and isinstance(answer.chunks, FilePart) and can_send_file(transport):
+                await send_file(answer.chunks, head, exchange, transport, until_writable)
+                left = 0
             async for chunk in answer.chunks:
                 if not chunk:
                     continue

@@ -12,6 +12,7 @@ import pytest
 from hamrasan.http.edge import Edge, listen
 from hamrasan.http.request import Request
 from hamrasan.http.response import Answer, StreamResponse, ok
+from hamrasan.storage.blobs.folder import BlobFolder
 from tests.http.edges import ECHO, Client, World, connected, message, route, serving, until
 from tests.http.running import run
 
@@ -65,6 +66,11 @@ def test_listen_makes_an_edge() -> None:
     run(test())
 
 
+def put_file(place: Path, content: bytes) -> None:
+    place.parent.mkdir()
+    place.write_bytes(content)
+
+
 def test_tls(tmp_path: Path) -> None:
     async def test() -> None:
         key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
@@ -79,16 +85,25 @@ def test_tls(tmp_path: Path) -> None:
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        edge = await listen("127.0.0.1", 0, [ECHO], World(), tls=context)
+        blobs = BlobFolder(tmp_path)
+        await asyncio.to_thread(put_file, blobs.path("abc"), b"0123456789" * 100_000)
+
+        async def send_file(_request: Request, _services: World) -> StreamResponse:
+            return StreamResponse(200, await blobs.read("abc", 5, 900_000), "text/plain", (), 900_000)
+
+        routes = [ECHO, route("GET", "/file", send_file)]
+        edge = await listen("127.0.0.1", 0, routes, World(), tls=context)
         trust = ssl.create_default_context(cafile=str(certificate))
         reader, writer = await asyncio.open_connection(
             *edge.addresses[0], ssl=trust, server_hostname="localhost"
         )
         client = Client(reader, writer)
         assert (await client.ask("GET", "/echo/x")).status == 200
+        assert (await client.ask("GET", "/file")).body == b"5678901234" * 90_000
         assert (await client.ask("GET", "/echo/y")).json["path"] == {"name": "y"}
         await client.close()
         await edge.shutdown(1)
+        blobs.close()
 
     run(test())
 

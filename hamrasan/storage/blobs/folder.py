@@ -60,34 +60,13 @@ class BlobFolder:
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Return the bytes of a part of a blob, in pieces. Raises `BlobMissing` and `OSError`."""
         file = await self._run(lambda: self._open(key))
-        return self._pieces(file, start, start + length)
+        return _Part(file, start, start + length, self._threads)
 
     def _open(self, key: str) -> int:
         try:
             return os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise BlobMissing(key) from None
-
-    async def _pieces(self, file: int, position: int, end: int) -> AsyncIterator[bytes]:
-        try:
-            while position < end:
-                size = min(PIECE_BYTES, end - position)
-                piece = _read_cached(file, size, position) or await self._read(file, size, position)
-                if not piece:
-                    raise OSError(errno.EIO, "a blob is shorter than it should be")
-                position += len(piece)
-                yield piece
-        finally:
-            os.close(file)
-
-    async def _read(self, file: int, size: int, position: int) -> bytes:
-        """Read in a thread what the disk has to be asked for; the file stays open until that is done."""
-        reading = asyncio.ensure_future(self._run(lambda: os.pread(file, size, position)))
-        try:
-            return await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            await asyncio.wait([reading])
-            raise
 
     async def link(self, _key: str) -> str | None:
         """Return None: files have no addresses of their own."""
@@ -106,21 +85,67 @@ class BlobFolder:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _read_cached(file: int, size: int, position: int) -> bytes:
-    """Return a part that the system has in memory, without waiting for the disk; nothing if that cannot be told.
+class _Part:
+    """A part of an open file, as `FilePart` has it."""
 
-    Its last byte is asked for as a sample. To read the whole of it that way would need a buffer, and so one copy more.
-    """
-    if _NOWAIT is None:
-        return b""
-    try:
-        if not os.preadv(file, [bytearray(1)], position + size - 1, _NOWAIT):
-            return b""
-    except OSError as error:
-        if error.errno in _NOT_CACHED:
-            return b""
-        raise
-    return os.pread(file, size, position)
+    __slots__ = ("_threads", "descriptor", "end", "position")
+
+    def __init__(self, descriptor: int, position: int, end: int, threads: ThreadPoolExecutor) -> None:
+        self.descriptor = descriptor
+        self.position = position
+        self.end = end
+        self._threads = threads
+
+    def __aiter__(self) -> _Part:
+        return self
+
+    async def __anext__(self) -> bytes:
+        size = min(PIECE_BYTES, self.end - self.position)
+        if not size:
+            raise StopAsyncIteration
+        if self._is_cached(size):
+            piece = os.pread(self.descriptor, size, self.position)
+        else:
+            piece = await self._read(size)
+        if not piece:
+            raise OSError(errno.EIO, "a blob is shorter than it should be")
+        self.position += len(piece)
+        return piece
+
+    async def load(self, size: int) -> None:
+        """Have the next `size` bytes in the system's memory."""
+        if not self._is_cached(size):
+            await self._read(size)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def _is_cached(self, size: int) -> bool:
+        """Return whether the system has a part in memory, judged by its last byte; False if that cannot be told.
+
+        To read the whole of it that way would need a buffer of our own, and so one copy more.
+        """
+        if _NOWAIT is None:
+            return False
+        try:
+            return os.preadv(self.descriptor, [bytearray(1)], self.position + size - 1, _NOWAIT) == 1
+        except OSError as error:
+            if error.errno in _NOT_CACHED:
+                return False
+            raise
+
+    async def _read(self, size: int) -> bytes:
+        """Read in a thread what the disk has to be asked for; the file stays open until that is done."""
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self._threads, os.pread, self.descriptor, size, self.position)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await asyncio.wait([reading])
+            raise
 
 
 def sync_folder(folder: Path) -> None:

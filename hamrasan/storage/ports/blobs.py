@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class BlobMissing(Exception):
     """There is no blob of this key."""
+
+
+@runtime_checkable
+class FilePart(Protocol):
+    """Part of a blob that is a file of this machine, so that the system can send it. Iterating reads it instead."""
+
+    descriptor: int
+    """Of the file, open as long as this is not closed."""
+    position: int
+    """Where what is left begins."""
+    end: int
+
+    async def load(self, size: int) -> None:
+        """Have the next `size` bytes in the system's memory, so that sending them does not wait for the disk."""
 
 
 class Blobs(Protocol):
