@@ -196,8 +196,9 @@ class Delivery:
     async def _tell_next(self, row: PusherRow, waiting: Sequence[NewWaitingPush]) -> Result | None:
         """Tell a pusher of the first event that is still worth it; return None if that succeeded or there is none."""
         badge, ids_only = row.badge, parse_json(row.data).get("format") == IDS_ONLY
-        upto = row.sent_upto
+        upto, slices = row.sent_upto, Slices(self._clock)
         for entry in coalesced(waiting, self._clock.now_ms() - LIFETIME_MS):
+            await slices.pause()
             upto = entry.position
             told = await self._notifications.about(entry, ids_only=ids_only)
             if told is not None:

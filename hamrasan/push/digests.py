@@ -19,6 +19,7 @@ from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.log import get_logger
 from hamrasan.runtime.mailer import Mailer, MailFailed
+from hamrasan.runtime.slices import Slices
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.push import (
@@ -92,19 +93,21 @@ class Digests:
     # Whether somebody wants mails.
 
     def check(self, row: PusherRow) -> None:
-        """Raise `M_LIMIT_EXCEEDED` if the address, or an address of the user, was asked a short while ago."""
-        now = self._clock.now_ms()
-        for name in (row.pushkey.lower(), row.user_id):
+        """Raise `M_LIMIT_EXCEEDED` if the address, or an address of the user, was asked a short while ago.
+
+        Otherwise it counts as asked from now on.
+        """
+        now, names = self._clock.now_ms(), (row.pushkey.lower(), row.user_id)
+        for name in names:
             wait = (self._asked.get(name) or 0) + CONFIRMATION_INTERVAL_MS - now
             if wait > 0:
                 raise limit_exceeded(wait)
+        for name in names:
+            self._asked.drop(name)
+            self._asked.put(name, now)
 
     def begin(self, row: PusherRow) -> None:
         """Ask the address of a new pusher, in the background."""
-        now = self._clock.now_ms()
-        for name in (row.pushkey.lower(), row.user_id):
-            self._asked.drop(name)
-            self._asked.put(name, now)
         self._tasks.spawn("mail confirmation", self._ask(row))
 
     async def _ask(self, row: PusherRow) -> None:
@@ -187,7 +190,9 @@ class Digests:
     async def _tell(self, row: PusherRow) -> None:
         waiting = await self._reader.waiting(row.user_id, row.sent_upto, READ_AT_ONCE)
         unread: list[tuple[Notification, bool]] = []
+        slices = Slices(self._clock)
         for entry in waiting:
+            await slices.pause()
             told = await self._notifications.about(entry, ids_only=False)
             if told is not None:
                 unread.append((told, parse_json(entry.tweaks).get("highlight") is True))

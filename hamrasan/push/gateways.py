@@ -143,9 +143,13 @@ class Schedule:
         self._go_on()
 
     def gone(self, turn: Turn) -> None:
-        """There is no such pusher any more; that says nothing about its gateway."""
+        """There is no such pusher any more, unless it was set again meanwhile; that says nothing about its gateway."""
         self._end(turn)
-        self._drop(turn)
+        if turn.again:
+            turn.again = False
+            self._wait(turn)
+        else:
+            self._drop(turn)
         self._go_on()
 
     def failed(self, turn: Turn, at_least_s: float = 0.0) -> bool:

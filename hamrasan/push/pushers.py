@@ -118,7 +118,8 @@ class Pushers:
                 if not active:
                     self._openings[row.kind].check(row)
             batch = Batch([row], feed=[PushersChanged(pusher.user_id)])
-            if not append:
+            # Anybody can name somebody's address, while a push key is known to the device alone.
+            if not append and row.kind != EMAIL:
                 others = await self._reader.others_with(pusher.app_id, pusher.pushkey, pusher.user_id)
                 batch.writes.append(DeletePushersOfOthers(pusher.app_id, pusher.pushkey, pusher.user_id))
                 batch.feed += [PushersChanged(other) for other in others]

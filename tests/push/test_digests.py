@@ -241,6 +241,24 @@ def test_nobody_can_fill_a_mailbox_with_questions(mailing: Running, mailbox: Mai
     assert carol.get("/pushers")["pushers"] == []
 
 
+def test_nobody_takes_the_address_of_another(
+    mailing: Running, mailbox: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob, room_id = people(mailing)
+    address = subscribe(mailing, mailbox, bob)
+    monkeypatch.setattr(digests, "CONFIRMATION_INTERVAL_MS", 0)
+    assert alice.request("POST", "/pushers/set", wish(address)).status_code == 201
+    assert [pusher["activated"] for pusher in bob.get("/pushers")["pushers"]] == [True]
+    bob.send(room_id, "hi")
+    noted(mailing, alice, 1)
+    alice.send(room_id, "hi")
+    noted(mailing, bob, 1)
+    mailbox.wait(2)  # the question whether alice's are wanted, too
+    send_due(mailing, INTERVAL_MS)
+    assert len(mailbox.wait(3)) == 3
+    assert bob.user_id in plain(mailbox.mails[2])
+
+
 def test_an_address_that_takes_no_mail_is_given_up_and_a_busy_server_is_not(
     mailing: Running, mailbox: MailServer
 ) -> None:

@@ -180,6 +180,8 @@ def test_a_pusher_that_is_gone_is_forgotten_and_may_come_back() -> None:
     world.want("a")
     world.want("a")
     world.schedule.gone(world.take("a"))
+    assert world.begun() == ["a"], "it may have been set again"
+    world.schedule.gone(world.take("a"))
     assert len(world.schedule) == 0
     world.want("a")
     assert world.begun() == ["a"]
