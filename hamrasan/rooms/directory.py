@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import forbidden, invalid_param, not_found
+from hamrasan.protocol.search_text import fold
 from hamrasan.rooms.aliases import CANONICAL_ALIAS
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.summary import SUMMARY_KEYS, RoomSummary, summarize
@@ -44,8 +44,6 @@ _LATEST = 2**62
 """A position after every other."""
 
 _TOKEN = re.compile(r"d1_(?P<direction>[fb])_(?P<joined>[0-9]{1,10})_(?P<room_id>!.{1,254})", re.ASCII)
-_SPELLINGS = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "\u200c": " "})
-"""Letters that Arabic and Persian keyboards give for the same word, and the joiner that is typed as a space."""
 
 EVERY_LISTING = "*"
 """The public directory and those of all networks together; no instance of a network has this id."""
@@ -241,8 +239,8 @@ def _entry(summary: RoomSummary) -> _Entry:
 
 
 def _folded(text: str) -> str:
-    """Return `text` as it is compared: without case and without the differences between keyboards."""
-    return unicodedata.normalize("NFKC", text).casefold().translate(_SPELLINGS)
+    """Return `text` as it is compared: as it is searched, with a space where words are joined by half a one."""
+    return " ".join(fold(text).replace("\u200c", " ").split())
 
 
 def _filter(query: DirectoryQuery) -> Callable[[_Entry], bool]:

@@ -100,6 +100,8 @@ class Indexer:
 
     async def _follow(self) -> None:
         cursor = await self._begin()
+        if cursor.position >= self._journal.durable:
+            await self._index.tidy()
         pending: list[FollowedEvent] = []
         target: Position | None = None
         async with aclosing(self._feed.follow(cursor.position)) as steps:
@@ -159,7 +161,8 @@ class Indexer:
             await self._redacted(batch, room_id, event)
         elif event.type == MEMBER and event.state_key is not None:
             content = parse_json(event.content)
-            if content.get("membership") == "join":
+            if content.get("membership") == "join" or is_of_server(event.state_key, self._server_name):
+                # Of this server's people also when they leave: whoever had themselves erased has no name any more.
                 batch.people[event.state_key] = content
         elif event.type in (VISIBILITY, JOIN_RULES) and event.state_key == "":
             await self._look_at_room(batch, event)

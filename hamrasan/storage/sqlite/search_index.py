@@ -53,7 +53,7 @@ ASKED_AT_ONCE = 200
 """Stretches of which that is asked in one statement."""
 TIDY_AFTER = 20_000
 """Documents that have to be new before tidying up is worth it ..."""
-TIDY_SHARE = 0.25
+TIDY_SHARE = 0.15
 """... and which share of all; so each document is rewritten a few times in all."""
 
 _EVERY_DOCUMENT = "\ue00f"
@@ -146,7 +146,7 @@ class SqliteSearchIndex:
             pass
 
     async def tidy(self) -> None:
-        """Merge the parts of the index into one, if it has grown by a quarter."""
+        """Merge the parts of the index into one, if it has grown by more than a seventh."""
         await self._write(_tidy)
 
     async def traits(self, rooms: Sequence[int]) -> dict[int, RoomTraits]:

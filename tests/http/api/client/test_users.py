@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from hamrasan.storage.sqlite import people_index
+from hamrasan.storage.sqlite.search_index import INDEX_FILE
 from tests.reading import leave, set_state, set_visibility
-from tests.running import Person, Running, refused
+from tests.running import PASSWORD, Person, Running, refused
 from tests.searching import until
 
 
@@ -155,3 +158,24 @@ def test_what_is_refused(alice: Person) -> None:
     refused(alice.request("POST", path, {}), 400, "M_MISSING_PARAM")
     refused(alice.request("POST", path, {"search_term": "x", "limit": 0}), 400, "M_BAD_JSON")
     refused(alice.request("POST", path, {"search_term": 7}), 400, "M_BAD_JSON")
+
+
+def test_nothing_is_kept_of_who_had_themselves_erased(fresh_server: Running) -> None:
+    alice, person = fresh_server.register("alice"), named(fresh_server, "Erasmus Evanescent")
+    together(alice, person)
+    find(alice, "evanescent", person)
+    auth = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": person.user_id},
+        "password": PASSWORD,
+    }
+    person.post("/account/deactivate", {"auth": auth, "erase": True})
+    until(lambda: found(alice, "evanescent"), lambda seen: not seen)
+
+    def kept() -> list[tuple[str | None, str]]:
+        with closing(sqlite3.connect(fresh_server.server.store.database.path.with_name(INDEX_FILE))) as file:
+            return file.execute(
+                "SELECT display_name, words FROM people WHERE user_id = ?", [person.user_id]
+            ).fetchall()
+
+    until(kept, lambda rows: len(rows) == 1 and rows[0][0] is None and "evanescent" not in rows[0][1])
