@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.clients.events import await_event, joins, says
 from tests.clients.node import run_scenario
 from tests.processes import SERVER_NAME, ServerProcess, free_port, server_process
 from tests.registrations import registration, write_registration
-from tests.running import Person, refused
-
-SYNCS = 20
+from tests.running import refused
 
 
 @contextmanager
@@ -25,32 +24,6 @@ def bridged_server(data_dir: Path, **changes: Any) -> Iterator[tuple[ServerProce
     with server_process(data_dir) as server:
         yield server, port, values
         assert server.complaints == []
-
-
-def await_event(person: Person, room_id: str, fits: Callable[[Any], bool]) -> Any:
-    """Sync until an event of a room fits, and return it."""
-    since: str | None = None
-    for _ in range(SYNCS):
-        answer = person.sync(since, timeout=20_000)
-        since = answer["next_batch"]
-        section = answer.get("rooms", {}).get("join", {}).get(room_id, {})
-        events = [*section.get("state", {}).get("events", ()), *section.get("timeline", {}).get("events", ())]
-        for event in events:
-            if fits(event):
-                return event
-    raise AssertionError("it did not come")
-
-
-def joins(user_id: str) -> Callable[[Any], bool]:
-    return lambda e: (
-        (e["type"], e.get("state_key")) == ("m.room.member", user_id) and e["content"]["membership"] == "join"
-    )
-
-
-def says(text: str, kind: str = "m.text") -> Callable[[Any], bool]:
-    return lambda e: (
-        e["type"] == "m.room.message" and (e["content"]["body"], e["content"]["msgtype"]) == (text, kind)
-    )
 
 
 def other_than(expected: str, problems: list[str]) -> list[str]:

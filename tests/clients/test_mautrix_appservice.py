@@ -31,6 +31,7 @@ from mautrix.types import (
     UserID,
 )
 
+from tests.clients.events import await_event, joins
 from tests.clients.mautrix_person import WAIT_S, EncryptedRooms, Keys, mautrix_device
 
 pytestmark = pytest.mark.filterwarnings(
@@ -126,6 +127,7 @@ def test_its_users_speak_in_rooms_that_its_bot_was_invited_to(tmp_path: Path) ->
             await mau.az.intent.ensure_registered()
             await mau.az.intent.set_displayname("پل")
             room_id = RoomID(await asyncio.to_thread(anna.create_room, invite=[BOT]))
+            await asyncio.to_thread(await_event, anna, room_id, joins(BOT))
             question = await asyncio.to_thread(anna.send, room_id, "کسی هست؟")
             event = await mau.hears(question)
             assert (event.sender, event.content.body) == (anna.user_id, "کسی هست؟")
