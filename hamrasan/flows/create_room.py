@@ -124,7 +124,7 @@ class CreateRoom:
         if len(invitees) > MAX_INVITES:
             raise invalid_param(f"At most {MAX_INVITES} users can be invited while a room is created.")
         for user_id in invitees:
-            await self._membership.check_invitee(user_id)
+            await self._membership.check_invitee(user_id, creator)
         names = {user_id: await self._membership.names(user_id) for user_id in (creator, *invitees)}
         return _Plan(wish, version, creator, alias, names, invitees)
 

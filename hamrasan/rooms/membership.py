@@ -187,7 +187,7 @@ class Membership:
             raise bad_json("A membership event needs a string 'membership'.")
         parse_user_id(target)
         if membership == "invite":
-            await self.check_invitee(target)
+            await self.check_invitee(target, sender)
         full = {key: value for key, value in content.items() if key != AUTHORISED_VIA}
         if membership in _INTRODUCED:
             full = {**await self.names(target), **full}
@@ -205,8 +205,8 @@ class Membership:
         fields = {DISPLAY_NAME: names.displayname, AVATAR_URL: names.avatar_url}
         return {field: value for field, value in fields.items() if value is not None}
 
-    async def check_invitee(self, user_id: str) -> None:
-        """Raise unless `user_id` can be invited: `M_NOT_FOUND`, `M_INVITE_BLOCKED`, `M_INVALID_PARAM`."""
+    async def check_invitee(self, user_id: str, sender: str) -> None:
+        """Raise unless `sender` can invite `user_id`: `M_NOT_FOUND`, `M_INVITE_BLOCKED`, `M_INVALID_PARAM`."""
         parse_user_id(user_id)
         if not self._is_local(user_id):
             raise forbidden(f"{user_id} lives on another server, and this one is not connected to others.")
@@ -215,7 +215,7 @@ class Membership:
             account = await self._accounts.account(user_id)
         if account is None or account.deactivated:
             raise not_found(f"There is no user {user_id} on this server.")
-        await self._invite_permission.check_invite(user_id)
+        await self._invite_permission.check_invite(user_id, sender)
 
     async def _join_restricted(
         self, room: Room, sender: str, target: str, content: dict[str, Any], sent_ts: int | None
@@ -231,9 +231,9 @@ class Membership:
     async def _join_by_address(
         self, room: Room, user_id: str, content: Mapping[str, Any], signed: Mapping[str, Any]
     ) -> None:
-        await self.check_invitee(user_id)
+        await self.check_invitee(user_id, exchanged_invite(room, user_id, signed).sender)
         names = await self.names(user_id)
-        invite = exchanged_invite(room, user_id, signed)
+        invite = exchanged_invite(room, user_id, signed)  # anew, for the room may have changed meanwhile
         if not self._is_local(invite.sender):
             raise forbidden(
                 f"Only the server of {invite.sender}, who sent the invite, can let you in with it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hamrasan.accounts.direct_chats import DirectChats
+from hamrasan.accounts.invite_permission import HiddenInvites
 from hamrasan.accounts.tagged_rooms import TaggedRooms
 from hamrasan.http.services import EncryptionServices, Ground, PersonalServices, RoomServices, SyncServices
 from hamrasan.storage.sqlite.store import Store
@@ -120,7 +121,7 @@ def _sync(parts: _Parts) -> SyncComposer:
         parts.device_lists,
         parts.encryption.key_counts,
         parts.encryption.to_device,
-        personal.ignored,
+        HiddenInvites(personal.invite_permission, personal.ignored),
         ground.clock,
         ground.entropy.id(EPOCH_LETTERS),
     )
@@ -134,7 +135,7 @@ def _sliding_sync(parts: _Parts) -> SlidingSync:
         store.state,
         DirectChats(personal.account_data),
         TaggedRooms(personal.account_data, store.account_data),
-        personal.ignored,
+        HiddenInvites(personal.invite_permission, personal.ignored),
         ground.clock,
     )
     sliding_rooms = SlidingRooms(
@@ -148,6 +149,7 @@ def _sliding_sync(parts: _Parts) -> SlidingSync:
         parts.unread,
         BumpStamps(store.journal, store.events),
         personal.ignored,
+        HiddenInvites(personal.invite_permission, personal.ignored),
         ground.clock,
     )
     extensions = SlidingExtensions(

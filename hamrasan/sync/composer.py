@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hamrasan.accounts.invite_permission import HiddenInvites
 from hamrasan.accounts.presence import Presence
 from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.to_device import ToDevice
@@ -27,7 +28,6 @@ from hamrasan.sync.presence_news import PresenceNews
 from hamrasan.sync.request import SyncRequest
 from hamrasan.sync.room_sections import RoomSections
 from hamrasan.sync.stripped_state import StrippedStates
-from hamrasan.sync.unread import IgnoredBy
 
 
 class SyncComposer:
@@ -48,7 +48,7 @@ class SyncComposer:
         device_lists: DeviceLists,
         key_counts: KeyCountCache,
         to_device: ToDevice,
-        ignored: IgnoredBy,
+        invites: HiddenInvites,
         clock: Clock,
         epoch: str,
     ) -> None:
@@ -65,7 +65,7 @@ class SyncComposer:
         self._device_lists = device_lists
         self._key_counts = key_counts
         self._to_device = to_device
-        self._ignored = ignored
+        self._invites = invites
         self._clock = clock
         self._epoch = epoch
         # Those who are woken together get the same token.
@@ -268,13 +268,13 @@ class SyncComposer:
         data: Mapping[str, list[AccountDataRow]],
     ) -> list[bytes]:
         invited, knocked, left = [], [], []
-        ignored = await self._ignored.ignored_by(stream.user_id)
+        hidden = await self._invites.hidden_from(stream.user_id)
         slices = Slices(self._clock)
         for row in rows:
             await slices.pause()
             room_id = row.room_id
             is_new = row.position > request.after or request.full_state
-            if row.membership == "invite" and row.sender not in ignored and is_new:
+            if row.membership == "invite" and not hidden(row.sender) and is_new:
                 events = await self._stripped.of(row)
                 invited.append(b'%b:{"invite_state":{"events":[%b]}}' % (json_string(room_id), events))
             elif row.membership == "knock" and is_new:

@@ -216,16 +216,16 @@ def test_invites_are_blocked_by_the_one_value_that_says_so(tmp_path: Path) -> No
     async def scenario(store: Store) -> None:
         data = AccountData(store.journal, store.account_data)
         permission = InvitePermission(data)
-        await permission.check_invite(ALICE)
+        await permission.check_invite(ALICE, BOB)
 
         await data.set_by_client(ALICE, GLOBAL, "m.invite_permission_config", {"default_action": "block"})
-        assert await permission.blocks(ALICE)
-        assert not await permission.blocks(BOB)
+        assert await permission.verdict(ALICE, BOB) == "block"
+        assert await permission.verdict(BOB, ALICE) == "allow"
         with pytest.raises(MatrixError) as caught:
-            await permission.check_invite(ALICE)
+            await permission.check_invite(ALICE, BOB)
         assert (caught.value.status, caught.value.errcode) == (403, "M_INVITE_BLOCKED")
 
         await data.set_by_client(ALICE, GLOBAL, "m.invite_permission_config", {"default_action": "allow"})
-        await permission.check_invite(ALICE)
+        await permission.check_invite(ALICE, BOB)
 
     on_store(tmp_path, scenario)

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from hamrasan.accounts.direct_chats import DirectChats
+from hamrasan.accounts.invite_permission import Hidden, HiddenInvites
 from hamrasan.accounts.tagged_rooms import TaggedRooms, TagsOfRooms
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.rooms.history import MEMBER
@@ -25,7 +26,6 @@ from hamrasan.sync.room_index import RoomIndex
 from hamrasan.sync.sliding.connections import Connection
 from hamrasan.sync.sliding.request import RoomConfig, RoomFilters, SlidingRequest
 from hamrasan.sync.sliding.required_state import RequiredState, StateChoice, choice_of
-from hamrasan.sync.unread import IgnoredBy
 
 INSIDE = frozenset({"join", "invite", "knock"})
 LAST_EVENTS = 10
@@ -86,7 +86,7 @@ class RoomLists:
         state: StateReader,
         direct: DirectChats,
         tagged: TaggedRooms,
-        ignored: IgnoredBy,
+        invites: HiddenInvites,
         clock: Clock,
     ) -> None:
         self._index = index
@@ -94,14 +94,14 @@ class RoomLists:
         self._state = state
         self._direct = direct
         self._tagged = tagged
-        self._ignored = ignored
+        self._invites = invites
         self._clock = clock
         self._was_inside: BoundedCache[tuple[int, str, Position], bool] = BoundedCache(MAX_KNOWN_STAYS)
 
     async def windows(self, request: SlidingRequest, stream: UserStream, connection: Connection) -> Windows:
         """Return what a request is about, by the user's rooms as they are at some moment of the call."""
         direct = await self._direct.of(stream.user_id)
-        ignored = await self._ignored.ignored_by(stream.user_id)
+        hidden = await self._invites.hidden_from(stream.user_id)
         tests = {
             wanted.filters: await self._test(wanted.filters, stream, direct)
             for wanted in request.lists.values()
@@ -114,7 +114,7 @@ class RoomLists:
                 await self._learn_stay(row)
         others = _not_joined(stream)
         entries: list[Entry] = list(stream.joined.values())
-        entries += self._others(others, connection, ignored)
+        entries += self._others(others, connection, hidden)
         entries.sort(key=attrgetter("events"), reverse=True)
         windows = Windows(direct=direct)
         passing: dict[RoomFilters | None, Sequence[Entry]] = {None: entries}
@@ -131,13 +131,13 @@ class RoomLists:
         return windows
 
     def _others(
-        self, rows: Iterable[MembershipRow], connection: Connection, ignored: frozenset[str]
+        self, rows: Iterable[MembershipRow], connection: Connection, hidden: Hidden
     ) -> Iterable[OtherRoom]:
         """Return the rooms of the list that the user is not in (MSC4186, "Lists")."""
         for row in rows:
             membership = row.membership
             if membership == "invite":
-                listed = row.sender not in ignored
+                listed = not hidden(row.sender)
             elif membership == "knock":
                 listed = True
             else:

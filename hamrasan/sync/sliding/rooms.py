@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import orjson
 
+from hamrasan.accounts.invite_permission import HiddenInvites
 from hamrasan.protocol.canonical_json import json_string
 from hamrasan.protocol.filters import Filter, parse_filter
 from hamrasan.rooms.history import History
@@ -48,6 +49,7 @@ class SlidingRooms:
         unread: UnreadCounter,
         bump_stamps: BumpStamps,
         ignored: IgnoredBy,
+        invites: HiddenInvites,
         clock: Clock,
     ) -> None:
         self._registry = registry
@@ -60,6 +62,7 @@ class SlidingRooms:
         self._unread = unread
         self._bump_stamps = bump_stamps
         self._ignored = ignored
+        self._invites = invites
         self._clock = clock
 
     def concerns(self, scope: Scope, room_id: str, chosen: Chosen) -> bool:
@@ -169,7 +172,7 @@ class SlidingRooms:
         sent = scope.connection.rooms.get(row.room_id)
         if sent is not None and sent.membership == row.membership and row.position <= sent.upto:
             return None
-        if row.membership == "invite" and row.sender in await self._ignored.ignored_by(row.user_id):
+        if row.membership == "invite" and (await self._invites.hidden_from(row.user_id))(row.sender):
             return None
         scope.news.rooms[row.room_id] = SentRoom(scope.now, row.membership, 0, chosen.choice)
         parts = _common(scope, chosen, row.position)

@@ -18,6 +18,7 @@ UNSTABLE_FEATURES: dict[str, bool] = {
     "io.element.msc4388": True,
     "org.matrix.msc4108": True,
     "org.matrix.msc4143": True,
+    "org.matrix.msc4155": True,
     "org.matrix.simplified_msc3575": True,
 }
 """What is served before the specification has it, by the name that clients look for."""

@@ -12,6 +12,7 @@ from hamrasan.protocol.canonical_json import encode_canonical
 from tests.reading import room_path, set_state
 from tests.rooms_over_http import VERSIONS, act, join_any, knock, member_of, state_of, timeline
 from tests.running import Person, Running, answered, refused
+from tests.sliding import Connection
 
 MEMBER = "m.room.member"
 
@@ -126,6 +127,36 @@ def test_who_takes_no_invites_gets_none(alice: Person, bob: Person) -> None:
     answered(act(alice, room_id, "unban", bob))
     bob.put(config, {})
     answered(act(alice, room_id, "invite", bob))
+
+
+def test_an_invite_that_is_there_already_is_not_shown_while_none_are_wanted(
+    alice: Person, bob: Person
+) -> None:
+    config = f"/user/{bob.user_id}/account_data/m.invite_permission_config"
+    room_id = alice.create_room(invite=[bob.user_id])
+    lists = {"all": {"ranges": [[0, 9]], "timeline_limit": 1, "required_state": []}}
+    assert room_id in bob.sync()["rooms"]["invite"]
+    bob.put(config, {"default_action": "block"})
+    assert "rooms" not in bob.sync()
+    assert Connection(bob).sync(lists=lists)["rooms"] == {}
+    bob.put(config, {})
+    assert room_id in bob.sync()["rooms"]["invite"]
+    assert room_id in Connection(bob).sync(lists=lists)["rooms"]
+
+
+def test_lists_say_whose_invites_are_taken(alice: Person, bob: Person, carol: Person) -> None:
+    """The first list that matches decides (MSC4155)."""
+    config = f"/user/{carol.user_id}/account_data/org.matrix.msc4155.invite_permission_config"
+    carol.put(config, {"allowed_users": [alice.user_id], "blocked_servers": ["hamrasan.*"]})
+    shown = alice.create_room(invite=[carol.user_id])
+    refused(act(bob, bob.create_room(), "invite", carol), 403, "M_INVITE_BLOCKED")
+    assert list(carol.sync()["rooms"]["invite"]) == [shown]
+    carol.put(config, {"ignored_users": ["@bob-*"], "blocked_users": [bob.user_id]})
+    unseen = bob.create_room(invite=[carol.user_id])
+    assert list(carol.sync()["rooms"]["invite"]) == [shown]
+    assert memberships(bob, unseen, carol) == ["invite"]
+    carol.put(config, {"enabled": False, "ignored_users": ["@bob-*"]})
+    assert set(carol.sync()["rooms"]["invite"]) == {shown, unseen}
 
 
 def test_an_invite_by_address_is_refused_with_its_own_reason(alice: Person, bob: Person) -> None:

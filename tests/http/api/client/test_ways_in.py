@@ -14,6 +14,7 @@ from tests.running import PASSWORD, Person, Running, running
 
 V3 = "/_matrix/client/v3"
 V1 = "/_matrix/client/v1"
+SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 
 
 class Step(NamedTuple):
@@ -83,7 +84,43 @@ FLUFFYCHAT = [
     Step("PUT", f"{V3}/rooms/{{room}}/typing/{{user}}", {"typing": True, "timeout": 30_000}),
     Step("GET", f"{V3}/sync?filter={{filter}}&timeout=0&since={{since}}"),
 ]
-ELEMENT_X_BESIDE_SLIDING_SYNC = [
+ENCRYPTION_SYNC = {
+    "conn_id": "encryption",
+    "extensions": {"to_device": {"enabled": True}, "e2ee": {"enabled": True}},
+}
+ROOM_LIST = {
+    "conn_id": "room-list",
+    "lists": {
+        "all_rooms": {
+            "ranges": [[0, 19]],
+            "timeline_limit": 1,
+            "required_state": [
+                ["m.room.name", ""],
+                ["m.room.encryption", ""],
+                ["m.room.member", "$LAZY"],
+                ["m.room.member", "$ME"],
+                ["m.room.topic", ""],
+                ["m.room.avatar", ""],
+                ["m.room.canonical_alias", ""],
+                ["m.room.power_levels", ""],
+                ["org.matrix.msc3401.call.member", "*"],
+                ["m.room.join_rules", ""],
+                ["m.room.create", ""],
+                ["m.room.history_visibility", ""],
+                ["m.space.parent", "*"],
+            ],
+            "filters": {"not_room_types": ["m.space"]},
+        }
+    },
+    "room_subscriptions": {"{room}": {"timeline_limit": 20, "required_state": [["*", "*"]]}},
+    "extensions": {
+        "account_data": {"enabled": True},
+        "receipts": {"enabled": True, "rooms": ["*"]},
+        "typing": {"enabled": True},
+    },
+}
+"""What Element X asks of its two connections: one for keys, one for rooms."""
+ELEMENT_X = [
     Step("GET", "/.well-known/matrix/client"),
     Step("GET", "/_matrix/client/versions"),
     Step("GET", f"{V1}/auth_metadata"),
@@ -92,6 +129,8 @@ ELEMENT_X_BESIDE_SLIDING_SYNC = [
     Step("GET", f"{V3}/user/{{user}}/account_data/m.secret_storage.default_key", absent="M_NOT_FOUND"),
     Step("GET", f"{V3}/user/{{user}}/account_data/m.media_preview_config", absent="M_NOT_FOUND"),
     *KEYS,
+    Step("POST", f"{SLIDING}?timeout=0", ENCRYPTION_SYNC),
+    Step("POST", f"{SLIDING}?timeout=0", ROOM_LIST),
     Step("GET", f"{V3}/capabilities"),
     Step("GET", f"{V3}/profile/{{user}}"),
     Step("GET", f"{V1}/media/config"),
@@ -129,7 +168,7 @@ def told(value: Any, known: dict[str, str]) -> Any:
     [
         pytest.param(CINNY, id="cinny"),
         pytest.param(FLUFFYCHAT, id="fluffychat"),
-        pytest.param(ELEMENT_X_BESIDE_SLIDING_SYNC, id="element-x"),
+        pytest.param(ELEMENT_X, id="element-x"),
     ],
 )
 def test_a_client_finds_its_way_in(equipped: Running, steps: list[Step]) -> None:
