@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hamrasan.http.api.admin import register, server_notices
+from hamrasan.http.api.admin import media, register, server_notices
 from hamrasan.http.api.client import (
     account_data,
     account_deactivation,
@@ -172,7 +172,7 @@ CLIENT_MODULES = (
     wellknown,
     whoami,
 )
-ADMIN_MODULES = (register, server_notices)
+ADMIN_MODULES = (media, register, server_notices)
 OAUTH_MODULES = (oauth_endpoints,)
 PAGE_MODULES = (account, authorize, devices, link, mail, sign_in, sign_up, sso, two_step, upstream)
 OPERATOR_MODULES = (health, landing)
