@@ -22,8 +22,8 @@ from hamrasan.protocol.limits import MAX_OPAQUE_ID_BYTES
 
 FOLDER = "appservices"
 """Where in the data folder the files are."""
-PATTERNS = ("*.yaml", "*.yml")
-"""What the files are called."""
+SUFFIXES = (".yaml", ".yml")
+"""How the files' names end."""
 MAX_FILE_BYTES = 1024 * 1024
 """A registration has some dozen lines; what is this large is another file."""
 MIN_TOKEN_CHARS = 16
@@ -105,7 +105,7 @@ def load_registrations(data_dir: Path, server_name: str) -> list[ApplicationServ
     """
     problems: list[RegistrationProblem] = []
     services: list[tuple[Path, ApplicationService]] = []
-    for path in sorted(path for pattern in PATTERNS for path in (data_dir / FOLDER).glob(pattern)):
+    for path in _files(data_dir / FOLDER, problems):
         reader = _Reader(path, problems)
         service = reader.service(server_name)
         if service is not None:
@@ -114,6 +114,18 @@ def load_registrations(data_dir: Path, server_name: str) -> list[ApplicationServ
     if problems:
         raise RegistrationsUnusable(problems)
     return [service for _, service in services]
+
+
+def _files(folder: Path, problems: list[RegistrationProblem]) -> list[Path]:
+    """Return the files in the order of their names; note a folder that cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        reason = {"reason": error.strerror or str(error)}
+        problems.append(RegistrationProblem(str(folder), "registration.unreadable", reason))
+        return []
 
 
 def _check_unique(

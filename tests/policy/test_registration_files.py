@@ -136,6 +136,11 @@ def test_what_is_no_registration_at_all_is_named(tmp_path: Path, text: str, wher
     assert problems(tmp_path) == [(where, f"registration.{message}", None)]
 
 
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("")
+    assert problems(tmp_path) == [(FOLDER, "registration.unreadable", None)]
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     written(tmp_path, "")
     (tmp_path / FOLDER / "x.yaml").write_bytes(b"\xff\xfe")
