@@ -84,6 +84,12 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
+def by_rows(insert: str, sizes: Sequence[int]) -> list[tuple[int, str]]:
+    """Return an insert of one row as inserts of as many rows as `sizes` says, each with its number of rows."""
+    head, _, row = insert.partition(" VALUES ")
+    return [(size, head + " VALUES " + ", ".join([row] * size)) for size in sizes]
+
+
 class Database:
     """Reads from the SQLite file.
 

@@ -19,6 +19,7 @@ import structlog
 
 from hamrasan.protocol.errors import limit_exceeded
 from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Observer, Position, Probe, Write
+from hamrasan.storage.sqlite.database import by_rows
 from hamrasan.storage.sqlite.recent_events import Mover, RecentEvents, kind_of
 
 MAX_WAITING = 4_000
@@ -52,12 +53,6 @@ def nobody_counts(_seconds: float, _batches: Sequence[Batch]) -> None:
 _Waiting = tuple[Batch, asyncio.Future[None]]
 
 
-def _by_rows(insert: str) -> list[tuple[int, str]]:
-    """Return an insert of one row as inserts of several, the most first."""
-    head, _, row = insert.partition(" VALUES ")
-    return [(size, head + " VALUES " + ", ".join([row] * size)) for size in ROWS_PER_STATEMENT]
-
-
 def execute(connection: sqlite3.Connection, statements: str | tuple[str, ...], write: Write) -> None:
     """Carry out one write."""
     for statement in (statements,) if isinstance(statements, str) else statements:
@@ -85,7 +80,9 @@ class SqliteJournal:
         self._connection = connection
         self._statements = statements
         self._appends = appends
-        self._append_statements = {kind: _by_rows(str(statements[kind])) for kind in appends}
+        self._append_statements = {
+            kind: by_rows(str(statements[kind]), ROWS_PER_STATEMENT) for kind in appends
+        }
         self._after_appends = after_appends
         self._recent = recent
         self._mover = Mover(len(recent))

@@ -32,7 +32,7 @@ from hamrasan.storage.ports.search import (
     Stretch,
     WordQuery,
 )
-from hamrasan.storage.sqlite.database import BUSY_TIMEOUT_MS
+from hamrasan.storage.sqlite.database import BUSY_TIMEOUT_MS, by_rows
 from hamrasan.storage.sqlite.people_index import PEOPLE_SCHEMA, find_people, find_person, put_people
 
 INDEX_FILE = "search.db"
@@ -79,10 +79,8 @@ _SCHEMA = """
 """
 _ROWS = (100, 10, 1)
 """Rows in one statement: each gives up the interpreter's lock and waits for it again."""
-_ADD_WORDS = [
-    (size, "INSERT INTO words (rowid, text) VALUES " + ", ".join(["(?, ?)"] * size)) for size in _ROWS
-]
-_ADD_DOCUMENTS = [(size, "INSERT INTO documents VALUES " + ", ".join(["(?, ?, ?)"] * size)) for size in _ROWS]
+_ADD_WORDS = by_rows("INSERT INTO words (rowid, text) VALUES (?, ?)", _ROWS)
+_ADD_DOCUMENTS = by_rows("INSERT INTO documents VALUES (?, ?, ?)", _ROWS)
 _REMOVE = (
     "INSERT INTO words (words, rowid, text) SELECT 'delete', ?1, words FROM documents WHERE position = ?2",
     "DELETE FROM documents WHERE position = ?",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hamrasan.sync.sliding.connections import MAX_CONNECTIONS_PER_DEVICE
+from hamrasan.sync.sliding.connection_registry import MAX_CONNECTIONS_PER_DEVICE
 from tests.running import Person, refused
 from tests.sliding import EXPERIMENTAL, STABLE, Connection, StableConnection, every_room
 
