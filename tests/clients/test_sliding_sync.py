@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.clients.node import run_scenario
 from tests.processes import ServerProcess, server_process
 from tests.reading import set_state
