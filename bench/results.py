@@ -47,6 +47,16 @@ METRICS: tuple[Metric, ...] = (
     Metric("w5.initial_s", "W5 initial sync", "s", "less", "rooms"),
     Metric("w5.initial_cpu_s", "W5 initial sync, CPU", "s", "less", "rooms"),
     Metric("w5.initial_mb", "W5 initial sync, size", "MB", "less", "rooms"),
+    Metric(
+        "sliding.first_p50_ms", "sliding sync, first answer of a new device, median", "ms", "less", "rooms"
+    ),
+    Metric(
+        "sliding.first_max_ms", "sliding sync, first answer of a new device, longest", "ms", "less", "rooms"
+    ),
+    Metric("sliding.first_cpu_ms", "sliding sync, first answer, CPU", "ms", "less", "rooms"),
+    Metric("sliding.first_kb", "sliding sync, first answer, size", "kB", "less", "rooms"),
+    Metric("sliding.change_p50_ms", "sliding sync, one changed room, median", "ms", "less", "rooms"),
+    Metric("sliding.change_p99_ms", "sliding sync, one changed room, p99", "ms", "less", "rooms"),
     Metric("keys.query_p50_ms", "keys of many users at once, median", "ms", "less", "users"),
     Metric("keys.query_p99_ms", "keys of many users at once, p99", "ms", "less", "users"),
     Metric("keys.query_cpu_ms", "keys of many users at once, CPU", "ms", "less", "users"),
@@ -83,6 +93,7 @@ METRICS: tuple[Metric, ...] = (
             ("w3", "W3"),
             ("w4", "W4"),
             ("w5", "W5"),
+            ("sliding", "sliding sync"),
             ("keys", "the queries for keys"),
             ("search", "the searches"),
             ("media", "the files"),

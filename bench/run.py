@@ -190,9 +190,12 @@ class Benchmark:
                         f"not reached in {self.scale.flat_fill_seconds} s, stopped at {reached[0].reached:,}"
                     )
                     self._note(f"{name}, W2: {target:,} members {text}")
-        if "w5" in possible and world.hub is not None and world.hub.reached < world.hub.target:
-            text = f"not reached in {self.scale.hub_fill_seconds} s, stopped at {world.hub.reached:,}"
-            self._note(f"{name}, W5: {world.hub.target:,} rooms {text}")
+        hubs = [("W5", world.hub)] if "w5" in possible and world.hub is not None else []
+        hubs += [("sliding sync", dweller) for dweller in world.dwellers if "sliding" in possible]
+        for workload, hub in hubs:
+            if hub.reached < hub.target:
+                text = f"not reached in {self.scale.hub_fill_seconds} s, stopped at {hub.reached:,}"
+                self._note(f"{name}, {workload}: {hub.target:,} rooms {text}")
 
     def _keep(self, sample: Sample) -> None:
         self.run.samples.append(sample)

@@ -28,6 +28,8 @@ class Scale:
     hub_fill_seconds: int
     hub_changes: int
     hub_initial_syncs: int
+    sliding_rooms: tuple[int, ...]
+    sliding_first_answers: int
     key_users: int
     key_queries: int
     media_seconds: int
@@ -56,6 +58,8 @@ FULL = Scale(
     hub_fill_seconds=900,
     hub_changes=200,
     hub_initial_syncs=3,
+    sliding_rooms=(50, 5_000),
+    sliding_first_answers=9,
     key_users=1_000,
     key_queries=40,
     media_seconds=10,
@@ -84,6 +88,8 @@ QUICK = Scale(
     hub_fill_seconds=60,
     hub_changes=20,
     hub_initial_syncs=1,
+    sliding_rooms=(20, 200),
+    sliding_first_answers=3,
     key_users=200,
     key_queries=10,
     media_seconds=3,

@@ -101,6 +101,8 @@ class World(msgspec.Struct):
     devices: list[Device] = []
     flat: list[FlatRoom] = []
     hub: Hub | None = None
+    dwellers: list[Hub] = []
+    """Users in few and in many rooms, for sliding sync."""
     key_ring: KeyRing | None = None
     library: Library | None = None
     seconds: dict[str, float] = {}
@@ -168,22 +170,31 @@ class Builder:
 
     async def hub(self) -> None:
         """Make the user in many rooms; stop at the time limit."""
+        self.world.hub = await self._hub("hub", self._scale.hub_rooms)
+        self.world.seconds["hub"] = self.world.hub.fill_seconds
+
+    async def dwellers(self) -> None:
+        """Make users in few and in many rooms; stop at the time limit, for each."""
+        self.world.dwellers = [
+            await self._hub(f"dweller{target}", target) for target in self._scale.sliding_rooms
+        ]
+        self.world.seconds["dwellers"] = sum(dweller.fill_seconds for dweller in self.world.dwellers)
+
+    async def _hub(self, name: str, target: int) -> Hub:
         started = time.monotonic()
         deadline = started + self._scale.hub_fill_seconds
-        user, other = await self._register("hub"), await self._register("hub-other")
+        user, other = await self._register(name), await self._register(f"{name}-other")
         rooms: list[str] = []
 
         async def one(number: int) -> None:
             if time.monotonic() < deadline:
                 rooms.append(await self._create_room(user, f"Hub {number}"))
 
-        await self._pool.each(range(self._scale.hub_rooms), one)
+        await self._pool.each(range(target), one)
         changing = rooms[:: max(1, len(rooms) // HUB_CHANGING_ROOMS)][:HUB_CHANGING_ROOMS]
         for room_id in changing:
             await self._join(other, room_id)
-        seconds = time.monotonic() - started
-        self.world.hub = Hub(user, other, self._scale.hub_rooms, len(rooms), seconds, changing)
-        self.world.seconds["hub"] = seconds
+        return Hub(user, other, target, len(rooms), time.monotonic() - started, changing)
 
     async def key_ring(self) -> None:
         """Make users who publish keys of a device, cross-signing keys, and a signature on the device."""

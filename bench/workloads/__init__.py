@@ -14,6 +14,7 @@ from bench.workloads.media import measure_media
 from bench.workloads.parked import measure_parked
 from bench.workloads.searches import measure_searches
 from bench.workloads.sends import measure_sends
+from bench.workloads.sliding import measure_sliding
 from bench.workloads.syncs import measure_syncs
 
 WORKLOADS: Mapping[str, Callable[[Context], list[Sample]]] = {
@@ -23,6 +24,7 @@ WORKLOADS: Mapping[str, Callable[[Context], list[Sample]]] = {
     "w3": measure_delivered,
     "w4": measure_parked,
     "w5": measure_syncs,
+    "sliding": measure_sliding,
     "keys": measure_keys,
     "search": measure_searches,
     "media": measure_media,
@@ -37,6 +39,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "w3": ("small_rooms",),
     "w4": ("small_rooms", "devices"),
     "w5": ("hub",),
+    "sliding": ("dwellers",),
     "keys": ("key_ring",),
     "search": ("library",),
     "media": ("small_rooms",),

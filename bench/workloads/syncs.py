@@ -45,7 +45,7 @@ def _initial_syncs(context: Context, client: BlockingClient, hub: Hub) -> tuple[
     timed: list[Timed] = []
     cpu: list[float] = []
     for _ in range(context.scale.hub_initial_syncs):
-        token = _log_in(client, hub.user.user_id)
+        token = log_in(client, hub.user.user_id)
         before = cpu_seconds(context.running.pids)
         timed.append(client.call("GET", sync_target(None, 0), token))
         cpu.append(cpu_seconds(context.running.pids) - before)
@@ -73,7 +73,8 @@ def _incremental_syncs(context: Context, client: BlockingClient, hub: Hub, since
     return times
 
 
-def _log_in(client: BlockingClient, user_id: str) -> str:
+def log_in(client: BlockingClient, user_id: str) -> str:
+    """Log somebody in on a new device and return its token."""
     body = msgspec.json.encode(
         {
             "type": "m.login.password",

@@ -10,9 +10,11 @@ from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
 from hamrasan.storage.ports.rooms import RoomRow
+from hamrasan.sync.sliding import composer
 from hamrasan.sync.sliding.connections import Connection
 from hamrasan.sync.sliding.request import ListConfig, RoomConfig, RoomFilters, SlidingRequest
 from hamrasan.sync.sliding.required_state import RequiredState
+from tests.sync.sliding_client import SlidingClient
 from tests.sync.world import SERVER, World, in_world
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
@@ -103,5 +105,33 @@ def test_filters(restart: bool) -> None:
         assert await passing(tags=frozenset({"m.favourite"})) == set()
         await world.send(group, ALICE, "m.space.child", {}, plain)
         assert await passing(spaces=frozenset({group})) == {invited}
+
+    in_world(scenario)
+
+
+def test_a_first_answer_loads_no_room_but_those_that_it_shows() -> None:
+    async def scenario(world: World) -> None:
+        for _ in range(30):
+            await world.room(ALICE)
+        await world.restart()
+        client = SlidingClient(world, ALICE)
+        await client.sync(((0, 4),))
+        assert len(client.rooms) == 5
+        assert world.services.registry.loaded_count == 5
+
+    in_world(scenario)
+
+
+def test_what_is_too_much_for_one_answer_comes_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        rooms = [await world.room(ALICE) for _ in range(5)]
+        monkeypatch.setattr(composer, "MAX_ANSWER_BYTES", 3_000)
+        client = SlidingClient(world, ALICE)
+        await client.sync()
+        assert 0 < len(client.rooms) < 5
+        assert rooms[-1] in client.rooms
+        for _ in range(4):
+            await client.sync()
+        assert client.rooms.keys() == set(rooms)
 
     in_world(scenario)

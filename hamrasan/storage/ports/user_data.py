@@ -193,9 +193,6 @@ class ProfileReader(Protocol):
 class ReceiptReader(Protocol):
     """Reads receipts."""
 
-    async def head(self, room: int) -> Position:
-        """Return the position of the last change of any receipt in a room; 0 if there is none."""
-
     async def of_room(self, room: int, after: Position, upto: Position, reader: str) -> list[ReceiptRow]:
         """Return the receipts of a room that last moved with after < position <= upto, in the order of positions.
 

@@ -137,11 +137,6 @@ class SqliteReceipts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def head(self, room: int) -> Position:
-        """Return the position of the last change of any receipt in a room."""
-        row = self._database.get("SELECT max(position) FROM receipts WHERE room = ?", (room,))
-        return row[0] or 0 if row else 0
-
     async def of_room(self, room: int, after: Position, upto: Position, reader: str) -> list[ReceiptRow]:
         """Return the receipts of a room that last moved with after < position <= upto and `reader` may see."""
         sql = (
