@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from hamrasan.storage.ports.journal import Batch, Write
-from hamrasan.storage.ports.media import DeleteMedia, DeleteUnfilledMedia, FillMedia, MediaRow, NewMedia
+from hamrasan.storage.ports.media import (
+    DeleteMedia,
+    DeleteThumbnails,
+    DeleteUnfilledMedia,
+    DeleteUrlPreview,
+    FillMedia,
+    MediaRow,
+    NewMedia,
+    PutThumbnail,
+    PutUrlPreview,
+)
 from hamrasan.storage.sqlite.store import Store
 from tests.stores import on_store
 
@@ -81,5 +91,40 @@ def test_bytes_are_wanted_as_long_as_any_file_has_them(tmp_path: Path) -> None:
         assert await store.media.is_wanted(b"h" * 32)
         await put(store, DeleteMedia(HERE, "2"))
         assert not await store.media.is_wanted(b"h" * 32)
+
+    on_store(tmp_path, scenario)
+
+
+def test_thumbnails_of_a_file(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        hash, other = b"h" * 32, b"o" * 32
+        small = PutThumbnail(hash, "96x96-crop", "image/jpeg", 700)
+        own = PutThumbnail(hash, "320x240-scale", "image/png", None)
+        await put(store, small, own, PutThumbnail(other, "96x96-crop", "image/png", 1))
+        assert await store.media.thumbnail(hash, "96x96-crop") == small
+        assert await store.media.thumbnail(hash, "320x240-scale") == own
+        assert await store.media.thumbnail(hash, "32x32-crop") is None
+        assert {row.variant for row in await store.media.thumbnails(hash)} == {"96x96-crop", "320x240-scale"}
+        await put(store, small._replace(size=800), DeleteThumbnails(other))
+        again = await store.media.thumbnail(hash, "96x96-crop")
+        assert again == small._replace(size=800)
+        assert await store.media.thumbnails(other) == []
+
+    on_store(tmp_path, scenario)
+
+
+def test_previews_of_pages(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        first = PutUrlPreview("https://a.example/", b"{}", None, 1_000)
+        second = PutUrlPreview("https://b.example/", b'{"a":1}', "picture", 2_000)
+        await put(store, first, second)
+        assert await store.media.url_preview("https://b.example/") == second
+        assert await store.media.url_preview("https://c.example/") is None
+        assert await store.media.old_url_previews(1_000, 10) == []
+        assert await store.media.old_url_previews(2_001, 10) == [first, second]
+        assert await store.media.old_url_previews(2_001, 1) == [first]
+        await put(store, first._replace(expires_ms=5_000), DeleteUrlPreview(second.url))
+        assert await store.media.url_preview(second.url) is None
+        assert await store.media.old_url_previews(9_000, 10) == [first._replace(expires_ms=5_000)]
 
     on_store(tmp_path, scenario)
