@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.running import PASSWORD, Running, answered
 from tests.signing_in import REDIRECT, Client, whoami
 
+pytestmark = pytest.mark.timeout(240)
+"""A browser beside all the other tests takes its time: a dozen pages in each of them."""
+
 PHONE, DESKTOP = (360, 740), (1280, 800)
 MIN_CONTRAST = 4.5
 """Of text to what is behind it (WCAG 2.2, level AA)."""
