@@ -51,6 +51,10 @@ class CompanionFinder:
         for activity, own in rooms.joined:
             if activity.events > after:
                 await slices.pause()
+                if self._registry.loaded(own.room_id) is None and not await self._state.has_changed(
+                    activity.number, after, upto
+                ):
+                    continue  # messages only: no reason to load the room
                 await self._look_around(found, await self._room(own.room_id), own, after, upto)
         for own in rooms.others:
             if own.position > after and own.membership in ("leave", "ban"):

@@ -136,7 +136,7 @@ def test_memory_is_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(world: World) -> None:
         for _ in range(3):
             await world.room(ALICE)
-        monkeypatch.setattr(connection_registry, "MAX_ROOMS", 7)
+        monkeypatch.setattr(connection_registry, "MAX_WEIGHT", 7)
         clients = [SlidingClient(world, ALICE, str(number)) for number in range(3)]
         for client in clients:
             await client.sync()

@@ -285,6 +285,9 @@ class StateReader(Protocol):
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
         """Return every event that was ever the state under one key, the oldest first."""
 
+    async def has_changed(self, room: int, after: Position, upto: Position) -> bool:
+        """Return whether any state event came with after < position <= upto."""
+
     async def changes(self, room: int, after: Position, upto: Position) -> list[StoredEvent]:
         """Return, for each key that changed with after < position <= upto, its last event up to `upto`."""
 

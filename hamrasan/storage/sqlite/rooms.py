@@ -350,6 +350,11 @@ class SqliteState:
         )
         return events_of(self._database.rows(sql, (room, type, state_key)))
 
+    async def has_changed(self, room: int, after: Position, upto: Position) -> bool:
+        """Return whether any state event came in between."""
+        sql = "SELECT 1 FROM state_versions WHERE room = ? AND position > ? AND position <= ? LIMIT 1"
+        return self._database.get(sql, (room, after, upto)) is not None
+
     async def changes(self, room: int, after: Position, upto: Position) -> list[StoredEvent]:
         """Return, for each key that changed, its last event up to `upto`."""
         sql = SELECT_EVENT + (

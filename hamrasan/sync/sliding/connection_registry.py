@@ -25,8 +25,8 @@ MAX_CONNECTIONS_PER_DEVICE = 8
 """Clients have two or three: for the list of rooms, for encryption, for notifications."""
 MAX_CONNECTIONS = 100_000
 """In all; who asked longest ago begins anew."""
-MAX_ROOMS = 5_000_000
-"""Rooms remembered for all connections together (about 100 bytes each)."""
+MAX_WEIGHT = 5_000_000
+"""Rooms and memberships remembered for all connections together (about 150 bytes each)."""
 CONNECTION_LETTERS = 10
 """Letters that name a connection in its `pos`, so that no other one's is taken for it."""
 MAX_KEPT_ROOMS = 500_000
@@ -136,7 +136,7 @@ class Connections:
 
     def _make_room(self) -> None:
         while len(self._connections) > 1 and (
-            self._weight > MAX_ROOMS or len(self._connections) > MAX_CONNECTIONS
+            self._weight > MAX_WEIGHT or len(self._connections) > MAX_CONNECTIONS
         ):
             self._end(next(iter(self._connections)))
 

@@ -130,5 +130,6 @@ class Connection:
 
     @property
     def weight(self) -> int:
-        """How many rooms are remembered."""
-        return len(self.rooms) + (len(self.news.rooms) if self.news is not None else 0)
+        """How much is remembered: rooms and memberships."""
+        weight = len(self.rooms) + len(self._members)
+        return weight if self.news is None else weight + len(self.news.rooms) + len(self.news.members)

@@ -456,6 +456,10 @@ def test_versions_and_changes_of_state(run: Callable[[Scenario], None]) -> None:
         assert await changes(ROOM, 0, FAR) == [names[2], topic, keyed]
         assert await changes(ROOM, names[0].position, names[1].position) == [names[1]]
         assert await changes(ROOM, keyed.position, FAR) == []
+        has_changed = store.state.has_changed
+        assert await has_changed(ROOM, topic.position, keyed.position)
+        assert not await has_changed(ROOM, keyed.position, FAR)
+        assert not await has_changed(ROOM + 1, 0, FAR)
 
     run(scenario)
 

@@ -10,6 +10,7 @@ import asyncio
 from hamrasan.accounts.presence import ONLINE, STATES
 from hamrasan.accounts.tokens import unknown_token
 from hamrasan.http.api.client.sliding_sync_body import (
+    MAX_BODY_BYTES,
     ExperimentalBody,
     StableBody,
     read_experimental,
@@ -193,6 +194,7 @@ ROUTES = [
         Auth.USER,
         RateClass.READS,
         Body.JSON_OBJECT,
+        MAX_BODY_BYTES,
     ),
     Route(
         "POST",
@@ -202,5 +204,6 @@ ROUTES = [
         Auth.USER,
         RateClass.READS,
         Body.JSON_OBJECT,
+        MAX_BODY_BYTES,
     ),
 ]

@@ -41,6 +41,10 @@ MAX_NAMES = 1_000
 """Entries of one list of names in a filter or an extension; each is looked up for each room."""
 MAX_CONN_ID = 255
 """Length of an opaque identifier ("Opaque Identifiers")."""
+MAX_LIST_NAME = 255
+"""The same; names are remembered with each connection."""
+MAX_BODY_BYTES = 256 * 1024
+"""Of a request: a hundred subscriptions take a third of that. What is asked for is remembered with each connection."""
 MAX_MESSAGES = 100
 """Messages to the device in one answer, and how many come where the client does not say."""
 
@@ -175,6 +179,8 @@ def read_experimental(body: ExperimentalBody, pos: str | None, reader: Reader) -
     lists, subscriptions = body.lists or {}, body.room_subscriptions or {}
     _check_count("lists", lists, MAX_LISTS)
     _check_count("room_subscriptions", subscriptions, MAX_EXPERIMENTAL_SUBSCRIPTIONS)
+    if any(len(name) > MAX_LIST_NAME for name in lists):
+        raise invalid_param(f"The name of a list may have at most {MAX_LIST_NAME} characters.")
     user_id = reader.user_id
     return SlidingRequest(
         reader,

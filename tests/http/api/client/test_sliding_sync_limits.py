@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hamrasan.http.api.client.sliding_sync_body import MAX_BODY_BYTES
 from hamrasan.sync.sliding.connection_registry import MAX_CONNECTIONS_PER_DEVICE
 from tests.running import Person, refused
 from tests.sliding import EXPERIMENTAL, STABLE, Connection, StableConnection, every_room
@@ -38,6 +39,7 @@ def with_list(**changes: Any) -> dict[str, Any]:
         (with_list(filters={"spaces": [str(n) for n in range(1001)]}), "M_INVALID_PARAM"),
         ({"lists": {str(n): every_room() for n in range(101)}}, "M_INVALID_PARAM"),
         ({"lists": []}, "M_BAD_JSON"),
+        ({"lists": {"x" * 256: every_room()}}, "M_INVALID_PARAM"),
         ({"room_subscriptions": {f"!{n}:x": {} for n in range(1001)}}, "M_INVALID_PARAM"),
         ({"room_subscriptions": {"!a:x": []}}, "M_BAD_JSON"),
         ({"conn_id": "x" * 256}, "M_INVALID_PARAM"),
@@ -135,3 +137,9 @@ def test_a_device_that_was_logged_out_leaves_no_connection(server: Any, alice: P
     before = len(server.server.services.sliding_sync.connections)
     other.post("/logout")
     assert len(server.server.services.sliding_sync.connections) == before - 1
+
+
+@pytest.mark.parametrize("address", [STABLE, EXPERIMENTAL])
+def test_a_body_that_is_too_large_is_refused(alice: Person, address: str) -> None:
+    body = {"extensions": {"org.example": "x" * MAX_BODY_BYTES}}
+    refused(alice.request("POST", address, body), 413, "M_TOO_LARGE")
