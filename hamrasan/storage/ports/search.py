@@ -117,7 +117,7 @@ class SearchIndex(Protocol):
         """Delete the documents of a room up to a position, if there are any."""
 
     async def tidy(self) -> None:
-        """Bring the index into the form in which it is read fastest, if it has grown enough for that."""
+        """Bring the index into a form in which it is read faster, if it has changed enough for that."""
 
     async def traits(self, rooms: Sequence[int]) -> dict[int, RoomTraits]:
         """Return what is known of those of the rooms that have documents."""

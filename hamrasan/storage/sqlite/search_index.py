@@ -36,7 +36,7 @@ from hamrasan.storage.sqlite.database import BUSY_TIMEOUT_MS, by_rows
 from hamrasan.storage.sqlite.people_index import PEOPLE_SCHEMA, find_people, find_person, put_people
 
 INDEX_FILE = "search.db"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """A file of another version is thrown away and made anew."""
 POSITION_BITS = 38
 """Of a document's number: 270 billion changes. The rest is enough for 33 million rooms."""
@@ -51,6 +51,10 @@ BARREN = 16
 """If the newest stretches, so many, have no match, it is asked first which of the others have any, which is faster."""
 ASKED_AT_ONCE = 200
 """Stretches of which that is asked in one statement."""
+MERGE_AFTER = 2_000
+"""Documents that have to be new before the small parts of the index are merged: each part costs every search a seek."""
+MERGED_PAGES = 1_000
+"""Pages that are written at most in doing so; a few milliseconds."""
 TIDY_AFTER = 20_000
 """Documents that have to be new before tidying up is worth it ..."""
 TIDY_SHARE = 0.15
@@ -68,11 +72,12 @@ _SCHEMA = """
     CREATE TABLE progress (
         only INTEGER PRIMARY KEY CHECK (only = 1),
         position INTEGER NOT NULL, last_event INTEGER NOT NULL, last_event_id TEXT NOT NULL,
-        documents INTEGER NOT NULL, tidied INTEGER NOT NULL
+        documents INTEGER NOT NULL, merged INTEGER NOT NULL, tidied INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO progress VALUES (1, 0, 0, '', 0, 0);
+    INSERT INTO progress VALUES (1, 0, 0, '', 0, 0, 0);
     CREATE TABLE documents (position INTEGER PRIMARY KEY, edit INTEGER NOT NULL, words TEXT NOT NULL) STRICT;
     CREATE VIRTUAL TABLE words USING fts5 (text, content = '', columnsize = 0, tokenize = 'ascii');
+    INSERT INTO words (words, rank) VALUES ('usermerge', 2);
     CREATE TABLE indexed_rooms (
         room INTEGER PRIMARY KEY, last INTEGER NOT NULL, hides INTEGER NOT NULL, public INTEGER NOT NULL
     ) STRICT;
@@ -144,7 +149,7 @@ class SqliteSearchIndex:
             pass
 
     async def tidy(self) -> None:
-        """Merge the parts of the index into one, if it has grown by more than a seventh."""
+        """Merge the small parts of the index, and all of them once it has changed by more than a seventh."""
         await self._write(_tidy)
 
     async def traits(self, rooms: Sequence[int]) -> dict[int, RoomTraits]:
@@ -318,10 +323,14 @@ def _forget(connection: sqlite3.Connection, first: int, last: int) -> int:
 
 
 def _tidy(connection: sqlite3.Connection) -> None:
-    documents, tidied = connection.execute("SELECT documents, tidied FROM progress").fetchone()
-    if documents - tidied >= max(TIDY_AFTER, TIDY_SHARE * documents):
+    row = connection.execute("SELECT documents, merged, tidied FROM progress").fetchone()
+    documents, merged, tidied = row
+    if abs(documents - tidied) >= max(TIDY_AFTER, TIDY_SHARE * documents):
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-        connection.execute("UPDATE progress SET tidied = documents")
+        connection.execute("UPDATE progress SET merged = documents, tidied = documents")
+    elif abs(documents - merged) >= MERGE_AFTER:
+        connection.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (MERGED_PAGES,))
+        connection.execute("UPDATE progress SET merged = documents")
 
 
 def _number(place: Place) -> int:
