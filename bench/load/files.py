@@ -132,7 +132,7 @@ def nginx(folder: Path, port: int, core: int) -> Iterator[tuple[int, ...]]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not _listens(port):
+        while not _listens(port) or len(process_tree(process.pid)) < 2:  # the worker comes a little later
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BenchError("nginx did not start")
             time.sleep(0.05)

@@ -135,7 +135,7 @@ class MediaRepository:
                     NewMedia(name, media_id, None, now_ms, None, file.hash, file.size, content_type, None),
                 )
         finally:
-            self._spool.drop(file)
+            await self._spool.drop(file)
         return media_id
 
     async def reserve(self, user_id: str) -> tuple[str, int]:
@@ -205,7 +205,7 @@ class MediaRepository:
             try:
                 yield file
             finally:
-                self._spool.drop(file)
+                await self._spool.drop(file)
 
     @contextmanager
     def _one_more_upload(self, user_id: str) -> Iterator[None]:
@@ -236,10 +236,10 @@ class MediaRepository:
         if await self._reader.is_wanted(file.hash):
             await self._journal.submit(Batch([write]))
             return
-        self._spool.mark(file.key)
+        await self._spool.mark(file.key)
         await self._put(file.key, file.path)
         await self._journal.submit(Batch([write]))
-        self._spool.unmark(file.key)
+        await self._spool.unmark(file.key)
 
     # Downloading.
 
@@ -309,7 +309,7 @@ class MediaRepository:
         try:
             yield file.path
         finally:
-            self._spool.drop(file)
+            await self._spool.drop(file)
 
     @asynccontextmanager
     async def scratch(self) -> AsyncIterator[Path]:
@@ -318,7 +318,7 @@ class MediaRepository:
         try:
             yield path
         finally:
-            self._spool.drop_scratch(path)
+            await self._spool.drop_scratch(path)
 
     @asynccontextmanager
     async def written(self, content: bytes) -> AsyncIterator[Path]:
@@ -327,7 +327,7 @@ class MediaRepository:
         try:
             yield file.path
         finally:
-            self._spool.drop(file)
+            await self._spool.drop(file)
 
     async def keep_thumbnail(self, row: PutThumbnail, file: Path) -> None:
         """Keep a thumbnail that is in `file`. Raises `M_NOT_FOUND` if what it shows was deleted meanwhile."""
@@ -355,7 +355,7 @@ class MediaRepository:
             return
         key = media.hash.hex()
         async with self._locks(key):
-            self._spool.mark(key)
+            await self._spool.mark(key)
             await self._journal.submit(Batch([write]))
             await self._delete_unwanted(media.hash)
 
@@ -371,7 +371,7 @@ class MediaRepository:
         except OSError as error:
             _log.warning("a blob could not be deleted; the next start tries again", key=key, exc_info=error)
             return
-        self._spool.unmark(key)
+        await self._spool.unmark(key)
 
     async def forget(self, user_id: str) -> None:
         """Delete all files of a user."""

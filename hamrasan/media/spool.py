@@ -103,7 +103,7 @@ class Spool:
 
             await self._run(finish)
         except BaseException as error:
-            self._unlink(path)
+            await self._unlink(path)
             if isinstance(error, ConnectionResetError):
                 raise MatrixError(400, "M_UNKNOWN", "The upload was broken off.") from error
             if isinstance(error, OSError):
@@ -124,25 +124,25 @@ class Spool:
         os.close(file)
         return Path(name)
 
-    def drop_scratch(self, path: Path) -> None:
+    async def drop_scratch(self, path: Path) -> None:
         """Throw a file away, if it was not moved."""
-        self._unlink(path)
+        await self._unlink(path)
 
-    def drop(self, file: ArrivedFile) -> None:
+    async def drop(self, file: ArrivedFile) -> None:
         """Throw a file away, if it was not moved."""
-        self._unlink(file.path)
+        await self._unlink(file.path)
 
-    def mark(self, key: str) -> None:
+    async def mark(self, key: str) -> None:
         """Note that a blob may be there without being wanted, until `unmark`; the note is found after a crash."""
-        (self._folder / key).touch()
+        await self._run((self._folder / key).touch)
 
-    def unmark(self, key: str) -> None:
+    async def unmark(self, key: str) -> None:
         """Take a note back."""
-        self._unlink(self._folder / key)
+        await self._unlink(self._folder / key)
 
-    def _unlink(self, path: Path) -> None:
+    async def _unlink(self, path: Path) -> None:
         try:
-            path.unlink(missing_ok=True)
+            await self._run(partial(path.unlink, missing_ok=True))
         except OSError as error:
             _log.warning("a temporary file could not be deleted", exc_info=error)
 
