@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -87,5 +88,31 @@ def test_answers_add_up_to_a_first_one(visibility: str | None, taken: list[Step]
         before = client.pos
         await client.sync(limit=20)
         assert client.pos != before
+
+    in_world(scenario)
+
+
+@given(taken=st.lists(steps.filter(lambda step: step[0] not in ("sync", "lost", "restart")), max_size=40))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_happens_while_an_answer_is_written_is_told_by_the_next(taken: list[Step]) -> None:
+    async def scenario(world: World) -> None:
+        room_ids = [await world.room(who) for who in (ALICE, BOB, CAROL)]
+        client = SlidingClient(world, BOB)
+        done = asyncio.Event()
+
+        async def keep_syncing() -> None:
+            while not done.is_set():
+                await client.sync()
+                await asyncio.sleep(0)
+
+        syncing = asyncio.create_task(keep_syncing())
+        for step in taken:
+            await take(world, step, room_ids, client)
+        done.set()
+        await syncing
+        await client.sync()
+        fresh = SlidingClient(world, BOB, "fresh")
+        await fresh.sync()
+        compare(client, fresh)
 
     in_world(scenario)
