@@ -96,7 +96,6 @@ METRICS: tuple[Metric, ...] = (
             ("sliding", "sliding sync"),
             ("keys", "the queries for keys"),
             ("search", "the searches"),
-            ("media", "the files"),
             ("latency", "the latency run"),
         )
     ),
