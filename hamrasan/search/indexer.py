@@ -28,12 +28,15 @@ from hamrasan.storage.ports.search import (
     Place,
     SearchIndex,
     SearchIndexDamaged,
+    SearchIndexUnavailable,
 )
 
 BATCH = 1_000
 """Events that are written at once while there is much to do; each write costs a tenth of a millisecond by itself."""
 GATHER_S = 0.1
 """How long events are gathered that are written together; nobody searches for what was said just now."""
+RETRY_S = 5.0
+"""Between two tries while the index cannot be written, mostly since the disk is full."""
 
 MEMBER, REDACTION = "m.room.member", "m.room.redaction"
 VISIBILITY, JOIN_RULES = "m.room.history_visibility", "m.room.join_rules"
@@ -77,26 +80,36 @@ class Indexer:
         self._expired[room] = upto
         try:
             await self._index.forget(room, upto)
+        except SearchIndexUnavailable as error:
+            _log.warning("search_index_unavailable", reason=str(error))
         except SearchIndexDamaged:
             self.doubt()  # and what has expired is not taken into the new one
 
     async def run(self) -> None:
         """Follow the events until cancelled; raises what writing raises, and goes on from there when run again."""
         while True:
-            following = asyncio.ensure_future(self._follow())
-            doubted = asyncio.ensure_future(self._doubted.wait())
             try:
-                await asyncio.wait((following, doubted), return_when=asyncio.FIRST_COMPLETED)
-                if following.done():
-                    following.result()
-            except SearchIndexDamaged as error:
-                _log.warning("search_index_damaged", reason=str(error))
-            finally:
-                for task in (following, doubted):
-                    task.cancel()
-                await asyncio.wait((following, doubted))
-            self._doubted.clear()
-            await self._index.reset()
+                await self._follow_or_reset()
+            except SearchIndexUnavailable as error:
+                _log.warning("search_index_unavailable", reason=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _follow_or_reset(self) -> None:
+        """Follow the events; return after the index was thrown away because it could not be read."""
+        following = asyncio.ensure_future(self._follow())
+        doubted = asyncio.ensure_future(self._doubted.wait())
+        try:
+            await asyncio.wait((following, doubted), return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+        except SearchIndexDamaged as error:
+            _log.warning("search_index_damaged", reason=str(error))
+        finally:
+            for task in (following, doubted):
+                task.cancel()
+            await asyncio.wait((following, doubted))
+        await self._index.reset()
+        self._doubted.clear()
 
     async def _follow(self) -> None:
         cursor = await self._begin()

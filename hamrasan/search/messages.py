@@ -30,7 +30,13 @@ from hamrasan.search.relevance import relevance
 from hamrasan.search.sources import KEYS, URL_TAG, sender_tag, type_tag
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import EventReader, StoredEvent
-from hamrasan.storage.ports.search import Document, SearchIndex, SearchIndexDamaged, WordQuery
+from hamrasan.storage.ports.search import (
+    Document,
+    SearchIndex,
+    SearchIndexDamaged,
+    SearchIndexUnavailable,
+    WordQuery,
+)
 
 CANDIDATES = 1_000
 """Newest matches that are ordered by relevance: some ten milliseconds of work."""
@@ -151,6 +157,8 @@ class MessageSearch:
         except SearchIndexDamaged:
             self._indexer.doubt()
             raise unavailable("The search index is being made anew; please try again later.") from None
+        except SearchIndexUnavailable:
+            raise unavailable("Nothing can be searched now; please try again later.") from None
 
     async def _find(self, criteria: SearchCriteria, token: Token) -> Found:
         reach = await self._reach.of(criteria.user_id, criteria.wanted)

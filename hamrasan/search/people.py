@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hamrasan.protocol.errors import invalid_param, unavailable
 from hamrasan.protocol.search_text import MAX_QUERY_CHARS, MAX_QUERY_WORDS, fold
 from hamrasan.search.indexer import Indexer
-from hamrasan.storage.ports.search import Person, SearchIndex, SearchIndexDamaged
+from hamrasan.storage.ports.search import Person, SearchIndex, SearchIndexDamaged, SearchIndexUnavailable
 
 DEFAULT_LIMIT = 10
 """As the specification has it."""
@@ -42,6 +42,8 @@ class PeopleSearch:
         except SearchIndexDamaged:
             self._indexer.doubt()
             raise unavailable("The search index is being made anew; please try again later.") from None
+        except SearchIndexUnavailable:
+            raise unavailable("Nothing can be searched now; please try again later.") from None
         return FoundPeople(found[:limit], len(found) > limit)
 
     async def _find(self, viewer: str, text: str, limit: int) -> list[Person]:

@@ -16,6 +16,10 @@ class SearchIndexDamaged(Exception):
     """The index cannot be read any more and has to be made anew."""
 
 
+class SearchIndexUnavailable(Exception):
+    """The index cannot be used now: the disk is full, or does not answer. What was to be written was not."""
+
+
 class Place(NamedTuple):
     """Where a document stands: the event at a position of a room, both as the store numbers them."""
 
@@ -101,7 +105,7 @@ class RoomTraits(NamedTuple):
 class SearchIndex(Protocol):
     """Finds by words. Reading and writing go on at the same time, and hold nobody else up.
 
-    Every method may raise `SearchIndexDamaged`.
+    Every method may raise `SearchIndexDamaged` and `SearchIndexUnavailable`.
     """
 
     async def cursor(self) -> Cursor:

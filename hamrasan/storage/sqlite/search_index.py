@@ -29,6 +29,7 @@ from hamrasan.storage.ports.search import (
     Place,
     RoomTraits,
     SearchIndexDamaged,
+    SearchIndexUnavailable,
     Stretch,
     WordQuery,
 )
@@ -136,7 +137,10 @@ class SqliteSearchIndex:
 
     async def reset(self) -> None:
         """Throw everything away and begin anew at position 0."""
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._throw_away)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._throw_away)
+        except sqlite3.OperationalError as error:
+            raise SearchIndexUnavailable(str(error)) from error
 
     async def write(self, prepare: Callable[[], Changes]) -> None:
         """Write what `prepare` returns, in the writer's thread."""
@@ -189,6 +193,8 @@ class SqliteSearchIndex:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF in _DAMAGED:
                 raise SearchIndexDamaged(str(error)) from error
+            if isinstance(error, sqlite3.OperationalError):
+                raise SearchIndexUnavailable(str(error)) from error
             raise
         return result
 
