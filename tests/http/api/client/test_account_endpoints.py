@@ -72,6 +72,7 @@ def test_capabilities(server: Running) -> None:
         "m.profile_fields",
         "m.set_displayname",
         "m.set_avatar_url",
+        "m.webpush",
     }
     assert found["m.3pid_changes"] == {"enabled": False}
     assert "m.account_moderation" not in found

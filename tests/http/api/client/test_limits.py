@@ -124,8 +124,8 @@ def test_a_rate_limit_can_be_switched_off(server: Running, alice: Person) -> Non
 
 def test_only_answers_that_are_always_the_same_have_no_rate() -> None:
     free = {route.path for route in ROUTES if route.limit is RateClass.NONE}
-    fixed = {"/.well-known/matrix/client", "/.well-known/matrix/support", f"{V3}/login"}
-    assert free == {*fixed, "/_matrix/client/versions", "/health"}
+    fixed = {f"/.well-known/matrix/{name}" for name in ("client", "policy_server", "support")}
+    assert free == {*fixed, f"{V3}/login", "/_matrix/client/versions", "/health"}
 
 
 # Sizes.
