@@ -41,8 +41,8 @@ def client_server_api_page() -> str:
     served = ({route.operation for route in CLIENT_ROUTES} | _REASONS.keys() | _AT_ONE_ADDRESS) - own
     head = (
         "# The client-server API, endpoint by endpoint\n\n"
-        f"Served are {len(served)} operations of the Matrix specification; {len(UNSERVED)} are not, and are\n"
-        "[listed below](#what-is-not-there) with the reason. A test holds this page against the specification.\n\n"
+        f"Served are {len(served)} operations of the Matrix specification; {len(UNSERVED)} are not{_where()}.\n"
+        "A test holds this page against the specification.\n\n"
         "*Limit* names the rate limit that a request counts for, *since* the first version that answers. *Tested by*\n"
         "is what the tests saw themselves: one that got a success from the operation - or, where the only right\n"
         f"answer is a refusal ([{len(REFUSED)} operations](#what-is-always-refused)), that refusal.\n\n"
@@ -85,7 +85,13 @@ def _refused_section(exercised: Any) -> str:
     return "".join(lines)
 
 
+def _where() -> str:
+    return ", and are [listed below](#what-is-not-there) with the reason" if UNSERVED else ""
+
+
 def _unserved_section() -> str:
+    if not UNSERVED:
+        return ""
     lines = [
         "\n## What is not there\n\n"
         "Unless the reason says otherwise, these are answered with 404 `M_UNRECOGNIZED`, which clients understand.\n"
