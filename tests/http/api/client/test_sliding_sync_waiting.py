@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.reading import leave, room_path, set_state
-from tests.running import Person, Running, refused
+from tests.running import Running, refused
 from tests.sliding import EXPERIMENTAL, Connection, Json, every_room, texts
 from tests.syncing import WAIT_MS, stream_of, wait_for
 
@@ -40,16 +40,12 @@ class Scene:
         """Send a request that waits, and return when it is parked."""
         body = {"lists": self.lists, "extensions": EXTENSIONS, **body}
         stream = stream_of(self.server, self.bob)
-        connection = Connection(self.server_person(), self.connection.conn_id)
+        connection = Connection(self.bob, self.connection.conn_id)
         connection.pos = self.connection.pos
         answer = self.pool.submit(connection.sync, WAIT_MS, **body)
         wait_for(self.server, lambda: bool(stream.waiters) or answer.done())
         assert not answer.done(), answer.result()
         return answer
-
-    def server_person(self) -> Person:
-        """Return Bob on the same device, over a connection of its own."""
-        return Person(self.server.url, self.bob.user_id, self.bob.device_id, self.bob.token)
 
 
 @pytest.fixture
@@ -169,10 +165,9 @@ def test_a_new_count_is_told_at_once(scene: Scene) -> None:
 
 def test_who_logs_out_is_sent_away(scene: Scene) -> None:
     stream = stream_of(scene.server, scene.bob)
-    person = scene.server_person()
     pos = scene.connection.pos
     answer = scene.pool.submit(
-        person.request, "POST", EXPERIMENTAL, {"lists": scene.lists}, pos=pos, timeout=WAIT_MS
+        scene.bob.request, "POST", EXPERIMENTAL, {"lists": scene.lists}, pos=pos, timeout=WAIT_MS
     )
     wait_for(scene.server, lambda: bool(stream.waiters) or answer.done())
     scene.bob.post("/logout")
