@@ -78,7 +78,9 @@ class Delivery:
         self._reading: dict[str, asyncio.TimerHandle] = {}
         """Users who are reading."""
         self._schedule: Schedule | None = None
-        journal.observe(self._committed)
+        journal.listen(PushesNoted, self._pushes_noted)
+        journal.listen(ReceiptChanged, self._receipt_changed)
+        journal.listen(RoomEvents, self._sent)
 
     @property
     def waiting(self) -> int:
@@ -122,22 +124,20 @@ class Delivery:
 
     # What the journal says.
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
+    def _pushes_noted(self, item: PushesNoted) -> None:
+        for user_id in item.user_ids:
+            self._wake(user_id)
+
+    def _receipt_changed(self, item: ReceiptChanged) -> None:
+        if item.user_id in self._pushers.users:
+            self._is_reading(item.user_id)
+
+    def _sent(self, item: RoomEvents) -> None:
         users = self._pushers.users
-        if not users:
-            return
-        for batch in batches:
-            for item in batch.feed:
-                if type(item) is RoomEvents:
-                    for event in item.events:
-                        if event.sender in users:  # sending is reading
-                            self._is_reading(event.sender)
-                elif type(item) is ReceiptChanged:
-                    if item.user_id in users:
-                        self._is_reading(item.user_id)
-                elif type(item) is PushesNoted:
-                    for user_id in item.user_ids:
-                        self._wake(user_id)
+        if users:
+            for event in item.events:
+                if event.sender in users:  # sending is reading
+                    self._is_reading(event.sender)
 
     def _wake(self, user_id: str, *, badge: bool = False) -> None:
         self._woken[user_id] = self._woken.get(user_id, False) or badge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,7 +88,8 @@ class Pushers:
         self._users: set[str] = set()
         self._unsure: set[str] = set()
         """Users whose pushers changed since somebody looked."""
-        journal.observe(self._committed)
+        journal.listen(PushersChanged, self._changed)
+        journal.listen(DeviceDeleted, self._device_deleted)
 
     async def load(self) -> None:
         """Learn who has pushers."""
@@ -156,14 +157,13 @@ class Pushers:
         (self._users.add if has_pushers else self._users.discard)(user_id)
         return user_id, has_pushers
 
-    def _committed(self, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            for item in batch.feed:
-                if type(item) is PushersChanged:
-                    self._users.add(item.user_id)
-                    self._unsure.add(item.user_id)
-                elif type(item) is DeviceDeleted and item.user_id in self._users:
-                    self._unsure.add(item.user_id)
+    def _changed(self, item: PushersChanged) -> None:
+        self._users.add(item.user_id)
+        self._unsure.add(item.user_id)
+
+    def _device_deleted(self, item: DeviceDeleted) -> None:
+        if item.user_id in self._users:
+            self._unsure.add(item.user_id)
 
     def _row(self, pusher: PusherId, device_id: str, wanted: WantedPusher) -> PusherRow:
         kinds = (HTTP, *self._openings)
