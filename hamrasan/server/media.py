@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hamrasan.http.services import Ground, MediaServices
 from hamrasan.media.previews import UrlPreviews
 from hamrasan.media.repository import MediaRepository
@@ -9,7 +11,7 @@ from hamrasan.media.spool import Spool
 from hamrasan.media.thumbnails import Thumbnails
 from hamrasan.media.workers import Workers
 from hamrasan.storage.blobs.folder import BlobFolder
-from hamrasan.storage.blobs.objects import ObjectBlobs
+from hamrasan.storage.ports.blobs import Blobs
 from hamrasan.storage.sqlite.store import Store
 
 FOLDER = "media"
@@ -24,7 +26,7 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
     repository = MediaRepository(
         store.journal,
         store.media,
-        BlobFolder(folder) if settings.media_store is None else ObjectBlobs(settings.media_store),
+        _open_blobs(settings.media_store, folder),
         Spool(folder / ARRIVING),
         ground.clock,
         ground.entropy,
@@ -48,3 +50,13 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
         ),
         workers=workers,
     )
+
+
+def _open_blobs(media_store: str | None, folder: Path) -> Blobs:
+    """Return the object store that is configured, else the folder."""
+    if media_store is None:
+        return BlobFolder(folder)
+    # Five megabytes of memory, which a server without an object store does not need.
+    from hamrasan.storage.blobs.objects import ObjectBlobs  # noqa: PLC0415 - see above
+
+    return ObjectBlobs(media_store)
