@@ -87,6 +87,7 @@ async def _index(store: Store) -> float:
         store.relations,
         store.state,
         profiles,
+        SystemClock(),
         SERVER_NAME,
     )
     before = time.process_time()

@@ -15,6 +15,8 @@ from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, parse_visibilit
 from hamrasan.rooms.followers import EventFeed, FollowedEvent
 from hamrasan.rooms.rendering import LATEST, MAX_EDITS_EXAMINED
 from hamrasan.rooms.timeline_event import parsed_event
+from hamrasan.runtime.clock import Clock
+from hamrasan.runtime.load import let_others_go_first
 from hamrasan.runtime.log import get_logger
 from hamrasan.search.sources import Source, can_be_found, document_of, person_of
 from hamrasan.storage.ports.journal import Journal, Position
@@ -56,6 +58,7 @@ class Indexer:
         relations: RelationReader,
         state: StateReader,
         profiles: Profiles,
+        clock: Clock,
         server_name: str,
     ) -> None:
         self._index = index
@@ -65,6 +68,7 @@ class Indexer:
         self._relations = relations
         self._state = state
         self._profiles = profiles
+        self._clock = clock
         self._server_name = server_name
         self._expired: dict[int, Position] = {}
         """By room, up to where messages have expired: those that are still to be taken in are not."""
@@ -128,8 +132,10 @@ class Indexer:
                 if pending:
                     last = pending[-1].event
                     cursor = Cursor(upto, last.position, last.event_id)
+                    began = self._clock.monotonic()
                     await self._file(pending, cursor)
                     pending = []
+                    await let_others_go_first(self._clock.monotonic() - began)
                 if target is not None and upto >= self._journal.durable:
                     await self._index.tidy()
                 target = None

@@ -24,6 +24,7 @@ def build_search(
         store.relations,
         store.state,
         personal.profiles,
+        clock,
         ground.settings.server_name,
     )
     rooms.retention.on_expired(indexer.forget)
