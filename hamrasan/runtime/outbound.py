@@ -7,14 +7,17 @@ differently the second time leads anywhere else. Redirects are not followed; who
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import aiohttp
+if TYPE_CHECKING:
+    import aiohttp
 
 MAX_CONNECTIONS = 200
 """Open connections to all servers together: enough for a busy evening, far below the limit of open files."""
@@ -107,6 +110,8 @@ class Outbound:
         """`reachable_networks` are those that may be reached though they are not public, such as `127.0.0.0/8`."""
         self._listed = tuple(ip_network(text) for text in reachable_networks)
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._library: Any = None
+        """aiohttp, once there was something to send: ten megabytes that a server at rest does not need."""
 
     @property
     def lists_networks(self) -> bool:
@@ -141,6 +146,9 @@ class Outbound:
         `max_bytes`, compressed as it may be: nothing is unpacked, and nothing compressed is asked for. Raises
         `OutboundFailed`.
         """
+        aiohttp = self._library
+        if aiohttp is None:  # in a thread, since it takes a tenth of a second
+            aiohttp = self._library = await asyncio.to_thread(import_module, "aiohttp")
         session = self._session(reach)
         try:
             async with session.request(
@@ -166,6 +174,7 @@ class Outbound:
 
     def _session(self, reach: Reach) -> aiohttp.ClientSession:
         session = self._sessions.get(reach)
+        aiohttp = self._library
         if session is None:
             connector = aiohttp.TCPConnector(
                 limit=MAX_CONNECTIONS,
