@@ -64,8 +64,8 @@ def document_of(source: Source) -> Document:
 def searched_text(event_type: str, content: Mapping[str, Any]) -> str:
     """Return the text of an event that is searched; empty if it has none."""
     if event_type == TOPIC:
-        plain, topic = plain_topic(content), content.get("topic")
-        return "\n".join(text for text in dict.fromkeys((plain, topic)) if isinstance(text, str))
+        texts = (plain_topic(content), content.get("topic"))
+        return "\n".join(dict.fromkeys(text for text in texts if isinstance(text, str)))
     text = content.get("name" if event_type == NAME else "body")
     if not isinstance(text, str):
         return ""
