@@ -25,6 +25,7 @@ from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 from hamrasan.storage.ports.search import (
     Changes,
     Cursor,
+    Document,
     IndexedRoom,
     Person,
     Place,
@@ -164,8 +165,8 @@ class Indexer:
         added, replaced = list(batch.added.values()), list(batch.replaced.values())
 
         def prepare() -> Changes:
-            found = [document for source in added if (document := document_of(source)).words]
-            return Changes(cursor, found, list(map(document_of, replaced)), rooms, people)
+            found = [document for source in added if (document := _document_of(source)).words]
+            return Changes(cursor, found, list(map(_document_of, replaced)), rooms, people)
 
         await self._index.write(prepare)
 
@@ -232,6 +233,15 @@ class Indexer:
             name if isinstance(name, str) and name else None,
             avatar if isinstance(avatar, str) and avatar.startswith("mxc://") else None,
         )
+
+
+def _document_of(source: Source) -> Document:
+    """Return what is filed of an event: nothing if it is one that nobody foresaw, which must not end all filing."""
+    try:
+        return document_of(source)
+    except Exception as error:
+        _log.error("an event could not be read for search", position=source.place.position, exc_info=error)
+        return Document(source.place, source.edit, "")
 
 
 class _Batch:

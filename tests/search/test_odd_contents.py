@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hamrasan.search.sources import searched_text
+from hamrasan.search.sources import Source, document_of, searched_text
+from hamrasan.storage.ports.search import Place
 
 ODD: list[Any] = [None, 7, True, [], ["a"], {}, {"a": []}, ""]
 
@@ -20,3 +23,30 @@ def test_what_is_no_text_is_not_searched(member: str, value: Any) -> None:
 
 def test_a_topic_is_searched_once() -> None:
     assert searched_text("m.room.topic", {"topic": "سلام"}) == "سلام"
+
+
+TYPES = ("m.room.topic", "m.room.name", "m.room.message")
+MEMBERS = (
+    "topic",
+    "name",
+    "body",
+    "url",
+    "msgtype",
+    "m.topic",
+    "m.text",
+    "m.relates_to",
+    "m.in_reply_to",
+    "event_id",
+)
+leaves = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=9) | st.just("> quoted\n\nsaid")
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner)
+)
+
+
+@given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(MEMBERS), values))
+def test_any_content_makes_a_document(event_type: str, content: dict[str, Any]) -> None:
+    place = Place(1, 2)
+    document = document_of(Source(place, event_type, "@alice:example.org", content))
+    assert document.place == place
+    assert "  " not in document.words
