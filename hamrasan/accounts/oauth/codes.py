@@ -83,6 +83,17 @@ class AuthorizationCodes:
         wrong, and `CodeReplayed`. Of two that come at the same time the second is refused.
         """
         code_hash = hash_token(brought.code)
+        if code_hash in self._being_redeemed:
+            raise invalid_grant("The code is being exchanged at this moment.")
+        self._being_redeemed.add(
+            code_hash
+        )  # before it is read: what is read may be outdated by the time it is used
+        try:
+            yield code_hash, await self._read(brought, code_hash)
+        finally:
+            self._being_redeemed.discard(code_hash)
+
+    async def _read(self, brought: CodeBearer, code_hash: bytes) -> OAuthCodeRow:
         row = await self._reader.code(code_hash) if is_token(brought.code, CODE) else None
         if row is None or row.client_id != brought.client_id:
             raise invalid_grant("The code is unknown, or was given to another client.")
@@ -94,13 +105,7 @@ class AuthorizationCodes:
             raise invalid_grant("The redirect_uri is not the one of the authorization request.")
         if not is_verified(brought.verifier, row.challenge):
             raise invalid_grant("The code_verifier does not belong to the code_challenge.")
-        if code_hash in self._being_redeemed:
-            raise invalid_grant("The code is being exchanged at this moment.")
-        self._being_redeemed.add(code_hash)
-        try:
-            yield code_hash, row
-        finally:
-            self._being_redeemed.discard(code_hash)
+        return row
 
 
 def check_challenge(challenge: str) -> None:

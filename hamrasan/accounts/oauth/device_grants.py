@@ -17,6 +17,7 @@ from hamrasan.accounts.throttle import Rate, WrongGuesses, network_of
 from hamrasan.protocol.errors import limit_exceeded
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
+from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.oauth import (
     DecideDeviceGrant,
@@ -59,7 +60,7 @@ class DeviceGrants:
         self._entropy = entropy
         self._guesses = WrongGuesses(clock, GUESSES)
         self._asked: dict[bytes, float] = {}
-        self._being_redeemed: set[bytes] = set()
+        self._locks = KeyedLocks()
 
     async def begin(self, client: Client, scope: Scope) -> BegunGrant:
         """Let a device wait for somebody; raises `unauthorized_client`, and `M_LIMIT_EXCEEDED` if too many wait."""
@@ -113,10 +114,15 @@ class DeviceGrants:
         that is unknown, of another client, or has been used.
         """
         code_hash = hash_token(device_code)
+        async with self._locks(code_hash.hex()):  # who comes meanwhile finds it used
+            yield await self._allowed(device_code, code_hash, client_id)
+            self._asked.pop(code_hash, None)
+
+    async def _allowed(self, device_code: str, code_hash: bytes, client_id: str) -> DeviceGrantRow:
         row = await self._reader.device_grant(code_hash) if is_token(device_code, DEVICE_CODE) else None
         if row is None or row.client_id != client_id:
             raise invalid_grant("The device code is unknown, or was given to another client.")
-        if row.decision == "redeemed" or code_hash in self._being_redeemed:
+        if row.decision == "redeemed":
             raise invalid_grant("The device code has been used before.")
         if row.decision == "denied":
             raise OAuthError("access_denied", "The user did not let the device in.")
@@ -124,12 +130,7 @@ class DeviceGrants:
             raise OAuthError("expired_token", "The device code has expired; please begin again.")
         if row.decision == "pending":
             raise self._not_yet(code_hash)
-        self._being_redeemed.add(code_hash)
-        try:
-            yield row
-        finally:
-            self._being_redeemed.discard(code_hash)
-            self._asked.pop(code_hash, None)
+        return row
 
     def _not_yet(self, code_hash: bytes) -> OAuthError:
         now = self._clock.monotonic()
