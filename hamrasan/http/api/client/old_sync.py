@@ -6,19 +6,16 @@ Clients get the events of rooms; what `/sync` tells beside them has no place her
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
 
-from hamrasan.accounts.tokens import unknown_token
 from hamrasan.http.api.client.room_initial_sync import room_snapshot
 from hamrasan.http.api.client.sync import MAX_TIMEOUT_MS
-from hamrasan.http.eager import Finished, start
-from hamrasan.http.errors import response_to
+from hamrasan.http.api.client.waiting_client import WaitingClient
 from hamrasan.http.event_lists import reader_of
 from hamrasan.http.request import Request
-from hamrasan.http.response import Answer, Connection, Parked, Response, StreamResponse, json_bytes
+from hamrasan.http.response import Answer, Response, StreamResponse, json_bytes
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.protocol.errors import MatrixError, not_found
@@ -203,29 +200,32 @@ class EventsAfter:
         return [(event.position, readable, TimelineEvent(event)) for event in stored]
 
 
-class ParkedEvents(Parked):
-    """A client that waits for an event. The object itself is the waiter."""
+class ParkedEvents(WaitingClient):
+    """A client that waits for an event."""
 
-    __slots__ = ("_connection", "_seen", "_waiting")
+    __slots__ = ("_seen", "_waiting")
 
     def __init__(self, waiting: EventsAfter, timeout: float) -> None:
-        super().__init__(timeout)
+        super().__init__(waiting.services, "getEvents", timeout)
         self._waiting = waiting
-        self._connection: Connection | None = None
-        self._seen: Position = waiting.services.sync.token().position
+        self._seen: Position = -1
+        """Where the server stood when the answer was last begun."""
 
     @property
     def device_id(self) -> str:
         """The device that waits."""
         return self._waiting.device_id
 
-    def start(self, connection: Connection) -> None:
-        """Wait for events; one may have come since the answer was composed."""
-        self._connection = connection
-        self.wake()
+    def wake(self) -> None:
+        """Look for events."""
+        if self._connection is None:
+            return
+        self._leave()
+        self._seen = self._services.sync.token().position
+        self._compose(self._waiting.compose())
 
     def _park(self) -> None:
-        waiting, services = self._waiting, self._waiting.services
+        waiting, services = self._waiting, self._services
         if services.sync.token().position != self._seen:
             self.wake()
             return
@@ -234,62 +234,13 @@ class ParkedEvents(Parked):
             services.watched.watch(waiting.room_id, self.wake)
 
     def _leave(self) -> None:
-        waiting, services = self._waiting, self._waiting.services
+        waiting, services = self._waiting, self._services
         services.notifier.unpark(waiting.stream, self)
         if waiting.room_id is not None:
             services.watched.unwatch(waiting.room_id, self.wake)
 
-    def wake(self) -> None:
-        """Look for events; usually without waiting, else in a task."""
-        if self._connection is None:
-            return
-        self._leave()
-        self._seen = self._waiting.services.sync.token().position
-        try:
-            step = start(self._waiting.compose(), self._waiting.services.loop)
-            if isinstance(step, Finished):
-                self._answer(step.value)
-            else:
-                step.add_done_callback(self._composed)
-        except Exception as error:
-            self._fail(error)
-
-    def _composed(self, task: asyncio.Task[bytes | None]) -> None:
-        if task.cancelled() or self._connection is None:
-            return
-        try:
-            self._answer(task.result())
-        except Exception as error:
-            self._fail(error)
-
-    def _answer(self, body: bytes | None) -> None:
-        if self._connection is None:
-            return
-        if body is None:
-            self._park()
-        else:
-            connection, self._connection = self._connection, None
-            connection.respond(json_bytes(body))
-
-    def end(self) -> None:
-        """The device has been logged out meanwhile."""
-        self._leave()
-        self._fail(unknown_token("This device has been logged out."))
-
-    def _fail(self, error: BaseException) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            connection.respond(response_to(error, "getEvents"))
-
-    def cancelled(self) -> None:
-        """The client has gone."""
-        self._connection = None
-        self._leave()
-
-    def expired(self) -> Response:
-        """Nothing has happened in time."""
-        self.cancelled()
-        return json_bytes(self._waiting.nothing())
+    def _nothing(self) -> bytes:
+        return self._waiting.nothing()
 
 
 _CLIENT = "/_matrix/client/v3"

@@ -5,10 +5,7 @@ It has two addresses: the proposal's, and that of its experimental predecessor, 
 
 from __future__ import annotations
 
-import asyncio
-
 from hamrasan.accounts.presence import ONLINE, STATES
-from hamrasan.accounts.tokens import unknown_token
 from hamrasan.http.api.client.sliding_sync_body import (
     MAX_BODY_BYTES,
     ExperimentalBody,
@@ -17,10 +14,9 @@ from hamrasan.http.api.client.sliding_sync_body import (
     read_stable,
 )
 from hamrasan.http.api.client.sync import MAX_TIMEOUT_MS
-from hamrasan.http.eager import Finished, start
-from hamrasan.http.errors import response_to
+from hamrasan.http.api.client.waiting_client import WaitingClient
 from hamrasan.http.request import Request
-from hamrasan.http.response import Answer, Connection, Parked, Response, json_bytes
+from hamrasan.http.response import Answer, Connection, json_bytes
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.protocol.errors import invalid_param
@@ -68,10 +64,10 @@ async def _answer(services: Services, wanted: SlidingRequest, timeout_ms: int, p
     return ParkedSlidingSync(services, wanted, stream, connection, turn, seen, timeout_ms / 1000)
 
 
-class ParkedSlidingSync(Parked):
-    """A client that waits for news. The object itself is the waiter."""
+class ParkedSlidingSync(WaitingClient):
+    """A client that waits for an answer to sliding sync."""
 
-    __slots__ = ("_connection", "_request", "_seen", "_services", "_sliding", "_stream", "_turn")
+    __slots__ = ("_request", "_seen", "_sliding", "_stream", "_turn")
 
     def __init__(
         self,
@@ -83,104 +79,53 @@ class ParkedSlidingSync(Parked):
         seen: tuple[Position, int],
         timeout: float,
     ) -> None:
-        super().__init__(timeout)
-        self._services = services
+        super().__init__(services, "slidingSync", timeout)
         self._request = request
         self._stream = stream
         self._sliding = sliding
         self._turn = turn
         self._seen = seen
         """Where the server stood when the answer was last begun."""
-        self._connection: Connection | None = None
-
-    def start(self, connection: Connection) -> None:
-        """Wait for changes; one may have come since the answer was composed, or another request."""
-        self._connection = connection
-        if self._sliding.turn != self._turn:
-            self.supersede()
-            return
-        self._sliding.waiting = self
-        self._park()
-
-    def _park(self) -> None:
-        """Wait to be woken, unless something has changed since the answer was last composed."""
-        if self._services.sliding_sync.moment != self._seen:
-            self.wake()
-        else:
-            self._services.notifier.park(self._stream, self)
 
     @property
     def device_id(self) -> str:
         """The device that waits."""
         return self._request.reader.device_id
 
-    def end(self) -> None:
-        """The device has been logged out meanwhile."""
-        self._fail(unknown_token("This device has been logged out."))
+    def start(self, connection: Connection) -> None:
+        """Wait for changes; one may have come since the answer was composed, or another request."""
+        if self._sliding.turn != self._turn:
+            self._connection = connection
+            self.supersede()
+            return
+        self._sliding.waiting = self
+        super().start(connection)
 
     def supersede(self) -> None:
         """The client has sent another request on the same connection, so it does not wait for this one."""
-        self._answer(self._services.sliding_sync.nothing_new(self._request))
+        self._answer(self._nothing())
 
     def wake(self) -> None:
-        """Compose the answer; usually without waiting, else in a task."""
+        """Compose the answer."""
         if self._connection is None:
             return
         sync, checked = self._services.sliding_sync, self._seen[0]
-        try:
-            self._seen = sync.moment
-            work = sync.compose(self._request, self._stream, self._sliding, self._turn, checked)
-            step = start(work, self._services.loop)
-        except Exception as error:
-            self._fail(error)
-            return
-        if isinstance(step, Finished):
-            self._composed_now(step.value)
+        self._seen = sync.moment
+        self._compose(sync.compose(self._request, self._stream, self._sliding, self._turn, checked))
+
+    def _park(self) -> None:
+        if self._services.sliding_sync.moment != self._seen:
+            self.wake()
         else:
-            step.add_done_callback(self._composed)
+            self._services.notifier.park(self._stream, self)
 
-    def _composed(self, task: asyncio.Task[bytes | None]) -> None:
-        if task.cancelled() or self._connection is None:
-            return
-        if (error := task.exception()) is not None:
-            self._fail(error)
-            return
-        self._composed_now(task.result())
-
-    def _composed_now(self, body: bytes | None) -> None:
-        if self._connection is None:
-            return
-        if body is None:
-            self._park()
-        else:
-            self._answer(body)
-
-    def _fail(self, error: BaseException) -> None:
-        connection = self._leave()
-        if connection is not None:
-            connection.respond(response_to(error, "slidingSync"))
-
-    def _answer(self, body: bytes) -> None:
-        connection = self._leave()
-        if connection is not None:
-            connection.respond(json_bytes(body))
-
-    def _leave(self) -> Connection | None:
-        """Wait no more; return the connection if there still is somebody to answer."""
-        connection, self._connection = self._connection, None
+    def _leave(self) -> None:
         self._services.notifier.unpark(self._stream, self)
         if self._sliding.waiting is self:
             self._sliding.waiting = None
-        return connection
 
-    def cancelled(self) -> None:
-        """The client has gone."""
-        self._leave()
-
-    def expired(self) -> Response:
-        """Nothing has happened in time."""
-        self._leave()
-        return json_bytes(self._services.sliding_sync.nothing_new(self._request))
+    def _nothing(self) -> bytes:
+        return self._services.sliding_sync.nothing_new(self._request)
 
 
 _EXPERIMENTAL = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"

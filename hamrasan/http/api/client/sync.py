@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import lru_cache
@@ -10,12 +9,10 @@ from typing import Any, NamedTuple
 
 from hamrasan.accounts.presence import ONLINE, STATES
 from hamrasan.accounts.requester import Requester
-from hamrasan.accounts.tokens import unknown_token
-from hamrasan.http.eager import Finished, start
-from hamrasan.http.errors import response_to
+from hamrasan.http.api.client.waiting_client import WaitingClient
 from hamrasan.http.query import Query
 from hamrasan.http.request import Request
-from hamrasan.http.response import Answer, Connection, Parked, Response, json_bytes
+from hamrasan.http.response import Answer, json_bytes
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.protocol.filters import Filter
@@ -110,99 +107,62 @@ def _nothing_yet(
     return ParkedSync(services, wanted, stream, seen, asked.timeout_ms / 1000)
 
 
-class ParkedSync(Parked):
-    """A client that waits for news. The object itself is the waiter."""
+class ParkedSync(WaitingClient):
+    """A client that waits for an answer to `/sync`."""
 
-    __slots__ = ("_connection", "_nothing_until", "_request", "_seen", "_services", "_stream")
+    __slots__ = ("_nothing_until", "_request", "_seen", "_stream")
 
     def __init__(
         self, services: Services, request: SyncRequest, stream: UserStream, seen: SyncToken, timeout: float
     ) -> None:
-        super().__init__(timeout)
+        super().__init__(services, "sync", timeout)
         self._seen = seen
         """Where the server stood when the answer was last begun."""
         self._nothing_until = seen
         """Up to where it is known that there is nothing to tell."""
-        self._services = services
         self._request = request
         self._stream = stream
-        self._connection: Connection | None = None
-
-    def start(self, connection: Connection) -> None:
-        """Wait for changes; one may have come since the answer was composed."""
-        self._connection = connection
-        self._park()
-
-    def _park(self) -> None:
-        """Wait to be woken, unless something has changed since the answer was last composed."""
-        if self._services.sync.token() != self._seen:
-            self.wake()
-        else:
-            self._services.notifier.park(self._stream, self)
 
     @property
     def device_id(self) -> str:
         """The device that waits."""
         return self._request.reader.device_id
 
-    def end(self) -> None:
-        """The device has been logged out meanwhile."""
-        self._fail(unknown_token("This device has been logged out."))
-
     def wake(self) -> None:
-        """Compose the answer; usually without waiting, else in a task."""
+        """Compose the answer."""
         if self._connection is None:
             return
+        sync = self._services.sync
         try:
-            body = self._services.sync.quick(self._request, self._stream)
-            if body is not None:
-                self._answer(body)
-                return
-            self._seen = self._services.sync.token()
-            step = start(self._services.sync.compose(self._request, self._stream), self._services.loop)
+            body = sync.quick(self._request, self._stream)
         except Exception as error:
             self._fail(error)
             return
-        if isinstance(step, Finished):
-            self._answer(step.value)
+        if body is not None:
+            self._answer(body)
         else:
-            step.add_done_callback(self._composed)
-
-    def _composed(self, task: asyncio.Task[bytes | None]) -> None:
-        if task.cancelled() or self._connection is None:
-            return
-        if (error := task.exception()) is not None:
-            self._fail(error)
-            return
-        self._answer(task.result())
-
-    def _fail(self, error: BaseException) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            connection.respond(response_to(error, "sync"))
+            self._seen = sync.token()
+            self._compose(sync.compose(self._request, self._stream))
 
     def _answer(self, body: bytes | None) -> None:
-        if self._connection is None:
-            return
         if body is None:
             # What was nothing for this client stays so, even if it would be something now (by a user ignored then).
             self._nothing_until = self._seen
             since = self._seen._replace(presence=self._request.presence)
             self._request = replace(self._request, since=since)
-            self._park()
-        else:
-            connection, self._connection = self._connection, None
-            connection.respond(json_bytes(body))
+        super()._answer(body)
 
-    def cancelled(self) -> None:
-        """The client has gone."""
-        self._connection = None
+    def _park(self) -> None:
+        if self._services.sync.token() != self._seen:
+            self.wake()
+        else:
+            self._services.notifier.park(self._stream, self)
+
+    def _leave(self) -> None:
         self._services.notifier.unpark(self._stream, self)
 
-    def expired(self) -> Response:
-        """Nothing has happened in time."""
-        self.cancelled()
-        return json_bytes(self._services.sync.nothing_new(self._request, self._nothing_until))
+    def _nothing(self) -> bytes:
+        return self._services.sync.nothing_new(self._request, self._nothing_until)
 
 
 ROUTES = [
