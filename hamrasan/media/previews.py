@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import orjson
 
+from hamrasan.media.places import Places
 from hamrasan.media.refusals import Refused
 from hamrasan.media.repository import MediaRepository
 from hamrasan.media.workers import Workers
-from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, limit_exceeded, not_found
+from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, not_found
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.outbound import Outbound, OutboundAnswer, OutboundFailed
 from hamrasan.runtime.shared_work import SharedWork
@@ -80,8 +79,7 @@ class UrlPreviews:
         self._server_name = server_name
         self._enabled = enabled
         self._work = SharedWork[PutUrlPreview]()
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self._places = Places(AT_ONCE, MAX_WAITING, RETRY_MS)
 
     async def preview(self, url: str) -> bytes:
         """Return what a page says about itself, as JSON.
@@ -103,22 +101,8 @@ class UrlPreviews:
         await self._work.close()
 
     async def _look_in_turn(self, url: str) -> PutUrlPreview:
-        async with self._place():
+        async with self._places.one():
             return await self._look(url, await self._reader.url_preview(url))
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._waiting >= MAX_WAITING:
-            raise limit_exceeded(RETRY_MS)
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._places.release()
 
     async def _look(self, url: str, before: PutUrlPreview | None) -> PutUrlPreview:
         """Fetch a page, its picture, and note what they say."""

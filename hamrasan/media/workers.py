@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import hamrasan
+from hamrasan.media.places import Places
 from hamrasan.media.refusals import Refused, Size
-from hamrasan.protocol.errors import limit_exceeded, unavailable
+from hamrasan.protocol.errors import unavailable
 from hamrasan.runtime.log import get_logger
 
 _log = get_logger(__name__)
@@ -39,9 +40,8 @@ class Workers:
     """Has files of strangers looked into."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(WORKERS)
+        self._places = Places(WORKERS, MAX_WAITING, RETRY_MS)
         self._idle: list[_Worker] = []
-        self._waiting = 0
         self._workers: set[_Worker] = set()
 
     @property
@@ -91,17 +91,8 @@ class Workers:
         return content_type, width, height
 
     async def _order(self, **order: Any) -> dict[str, Any]:
-        if self._waiting >= MAX_WAITING:
-            raise limit_exceeded(RETRY_MS)
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        try:
+        async with self._places.one():
             answer = await self._carry_out(order)
-        finally:
-            self._places.release()
         if "refused" in answer:
             raise Refused(answer["refused"])
         return answer
