@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hamrasan.protocol.errors import MatrixError
 from tests.sync.sliding_client import SlidingClient
-from tests.sync.test_invariant import act_in_room
+from tests.sync.test_invariant import act_in_room, acts
 from tests.sync.world import World, in_world
 
 ALICE, BOB, CAROL = "@alice:example.org", "@bob:example.org", "@carol:example.org"
@@ -20,14 +20,7 @@ users = st.sampled_from((ALICE, BOB, CAROL))
 rooms = st.integers(0, ROOMS - 1)
 Step = tuple[Any, ...]
 steps = st.one_of(
-    st.tuples(st.just("say"), rooms, users),
-    st.tuples(st.just("chatter"), rooms, users, st.integers(2, 25)),
-    st.tuples(st.just("topic"), rooms, users),
-    st.tuples(st.just("join"), rooms, users),
-    st.tuples(st.just("leave"), rooms, users),
-    st.tuples(st.just("kick"), rooms, users, users),
-    st.tuples(st.just("invite"), rooms, users, users),
-    st.tuples(st.just("ban"), rooms, users, users),
+    acts(rooms, 2),
     st.tuples(
         st.just("sync"), st.sampled_from((None, ((0, 0),), ((0, 1),), ((1, 2),))), st.sampled_from((1, 3, 20))
     ),

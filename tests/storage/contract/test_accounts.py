@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from hamrasan.storage.ports.accounts import (
     AnnounceOutsideChange,
@@ -50,26 +46,12 @@ from hamrasan.storage.ports.tokens import (
     PutRegistrationToken,
     SettleRefreshToken,
 )
-from hamrasan.storage.sqlite.store import Store, open_store
+from hamrasan.storage.sqlite.store import Store
+from tests.stores import Scenario
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
 
-Scenario = Callable[[Store], Awaitable[None]]
 Run = Callable[[Scenario], None]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Return what runs a scenario on an empty store."""
-
-    async def main(scenario: Scenario) -> None:
-        store = open_store(tmp_path)
-        try:
-            await scenario(store)
-        finally:
-            await store.close()
-
-    return lambda scenario: asyncio.run(main(scenario))
 
 
 async def put(store: Store, *writes: Write) -> None:

@@ -19,12 +19,6 @@ from tests.stores import Scenario, on_store
 ALICE = "@alice:example.org"
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[[Scenario], None]:
-    """Return what runs a scenario on an empty store."""
-    return lambda scenario: on_store(tmp_path, scenario)
-
-
 def note(store: Store, type: str, text: str = "{}") -> Batch:
     """Return a batch of one change that takes one position; it says its type in the feed."""
     write = PutAccountData(ALICE, "", type, text.encode(), store.journal.next_position)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from hamrasan.storage.ports.accounts import DeactivateAccount, NewAccount, SetLocked
 from hamrasan.storage.ports.devices import DeleteDevice, NewDevice
@@ -42,27 +38,13 @@ from hamrasan.storage.ports.two_step import (
     UseTwoStepCode,
 )
 from hamrasan.storage.ports.upstream import NewUpstreamLink
-from hamrasan.storage.sqlite.store import Store, open_store
+from hamrasan.storage.sqlite.store import Store
+from tests.stores import Scenario
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
 
-Scenario = Callable[[Store], Awaitable[None]]
 Run = Callable[[Scenario], None]
 ACCOUNTS = [NewAccount(user_id, None, False, 1, None) for user_id in (ALICE, BOB)]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Return what runs a scenario on an empty store."""
-
-    async def main(scenario: Scenario) -> None:
-        store = open_store(tmp_path)
-        try:
-            await scenario(store)
-        finally:
-            await store.close()
-
-    return lambda scenario: asyncio.run(main(scenario))
 
 
 async def write(store: Store, *writes: Write) -> None:
