@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class World:
     tasks: TaskSupervisor
     identity: Identity
     feed: list[object]
-    """What observers were told, in order."""
+    """What those who listen were told, in order."""
 
     async def account(self, user_id: str = ALICE, *, is_admin: bool = False) -> str:
         """Make an account with `PASSWORD` and return its id."""
@@ -63,16 +63,14 @@ def in_world(
     """Run `scenario` on the services over the store in `data_dir`, in an event loop of its own."""
 
     async def main() -> None:
-        store = open_store(data_dir)
-        clock, tasks = ManualClock(), TaskSupervisor()
         feed: list[object] = []
 
-        def observe(batches: Any) -> None:
+        def note(_seconds: float, batches: Sequence[Batch]) -> None:
             for batch in batches:
-                assert isinstance(batch, Batch)
                 feed.extend(batch.feed)
 
-        store.journal.observe(observe)
+        store = open_store(data_dir, note)
+        clock, tasks = ManualClock(), TaskSupervisor()
         readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
         identity = assemble_identity(readers, settings, clock, SeededEntropy(), tasks, hooks, CHEAP)
         try:

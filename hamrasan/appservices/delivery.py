@@ -113,7 +113,7 @@ class Delivery:
             await self._parts.journal.submit(Batch([PutCursor(self._cursor, after)]))
         return after
 
-    # What happens, told by whoever observes the journal; synchronous, and quick.
+    # What happens, told by whoever listens to the journal; synchronous, and quick.
 
     def added(self, item: ServiceTransactionsAdded) -> None:
         """Take note of transactions that became durable."""

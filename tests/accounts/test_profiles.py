@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +63,11 @@ def test_a_profile_has_the_fields_that_were_set(tmp_path: Path) -> None:
     on_store(tmp_path, scenario)
 
 
-def test_a_field_says_whether_it_changed_and_tells_observers(tmp_path: Path) -> None:
+def test_a_field_says_whether_it_changed_and_tells_who_listens(tmp_path: Path) -> None:
     async def scenario(store: Store) -> None:
         profiles = await profiles_on(store)
-        heard: list[object] = []
-
-        def observe(batches: Sequence[Batch]) -> None:
-            for batch in batches:
-                heard.extend(batch.feed)
-
-        store.journal.observe(observe)
+        heard: list[ProfileChanged] = []
+        store.journal.listen(ProfileChanged, heard.append)
         assert await profiles.set_field(ALICE, "displayname", "Alice")
         assert not await profiles.set_field(ALICE, "displayname", "Alice")
         assert await profiles.delete_field(ALICE, "displayname")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ _txns = itertools.count()
 class Engine:
     """A registry over an open store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, committed: Sequence[Batch] = ()) -> None:
         self.store = store
+        self.committed = committed
+        """Every batch that became durable, in order."""
         self.clock = ManualClock()
         self.registry = self.fresh_registry()
         self.new_rooms = NewRooms(self.registry, SeededEntropy(), SERVER)
@@ -70,9 +72,10 @@ def on_engine(data_dir: Path, scenario: Scenario) -> None:
     """Run `scenario` on an engine over the store in `data_dir`, in an event loop of its own."""
 
     async def main() -> None:
-        store = open_store(data_dir)
+        committed: list[Batch] = []
+        store = open_store(data_dir, lambda _seconds, batches: committed.extend(batches))
         try:
-            await scenario(Engine(store))
+            await scenario(Engine(store, committed))
         finally:
             await store.close()
 

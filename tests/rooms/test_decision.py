@@ -32,14 +32,13 @@ def test_events_of_one_decision_become_durable_in_one_batch(tmp_path: Path) -> N
     async def scenario(engine: Engine) -> None:
         room = await engine.room()
         first = engine.store.journal.next_position
-        batches: list[int] = []
-        engine.store.journal.observe(lambda group: batches.extend(batch.positions for batch in group))
+        before = len(engine.committed)
         decision = engine.registry.begin(room)
         name = decision.add(state(NAME, {"name": "Roof"}))
         said = decision.add(message(ALICE))
         decision.batch.writes.append(PublishRoom(room.number))
         await engine.registry.commit(room, decision)
-        assert batches == [2]
+        assert [batch.positions for batch in engine.committed[before:]] == [2]
         assert (name.position, said.position) == (first, first + 1)
         assert [event.stored.event_id for event in room.tail][-2:] == [name.event_id, said.event_id]
         assert await engine.store.rooms.is_published(room.number)
@@ -120,15 +119,14 @@ def test_an_event_is_as_large_as_it_may_be_or_refused(tmp_path: Path) -> None:
 def test_two_rooms_are_decided_on_together(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         one, other = await engine.room(), await engine.room()
-        batches: list[int] = []
-        engine.store.journal.observe(lambda group: batches.extend(batch.positions for batch in group))
+        before = len(engine.committed)
         first = engine.registry.begin(one)
         first.add(state(NAME, {"name": "One"}))
         second = engine.registry.begin(other, after=first)
         second.add(state(NAME, {"name": "Other"}))
         second.add(message(ALICE))
         await engine.registry.commit(other, second)
-        assert batches == [3]
+        assert [batch.positions for batch in engine.committed[before:]] == [3]
         for room in (one, other):
             reloaded = await engine.reloaded(room)
             assert decided(reloaded) == decided(room)

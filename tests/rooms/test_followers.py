@@ -14,7 +14,7 @@ from hamrasan.rooms.followers import EVENTS_AT_ONCE, MAX_KEPT, UNSAVED, EventFee
 from hamrasan.rooms.room import Room
 from hamrasan.storage.ports.accounts import AnnounceOutsideChange
 from hamrasan.storage.ports.cursors import PutCursor
-from hamrasan.storage.ports.journal import Batch, CommitFailed
+from hamrasan.storage.ports.journal import Batch, CommitFailed, Probe
 from tests.rooms.engine import ALICE, Engine, message, on_engine
 
 
@@ -62,11 +62,8 @@ async def stop(task: asyncio.Task[None]) -> None:
 
 async def cursor_after(engine: Engine, before: int | None) -> int:
     """Return the listener's cursor once it is another than `before`."""
-    committed = asyncio.Event()
-    engine.store.journal.observe(lambda _: committed.set())
     while (cursor := await engine.store.cursors.cursor("listener")) == before or cursor is None:
-        committed.clear()
-        await committed.wait()
+        await engine.store.journal.submit(Batch([Probe()]))  # ends with the next commit
     return cursor
 
 

@@ -23,11 +23,7 @@ class Reading:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.heard: list[ReceiptChanged] = []
-        engine.store.journal.observe(
-            lambda batches: self.heard.extend(
-                item for batch in batches for item in batch.feed if isinstance(item, ReceiptChanged)
-            )
-        )
+        engine.store.journal.listen(ReceiptChanged, self.heard.append)
 
     async def begin(self) -> None:
         self.room: Room = await self.engine.room()

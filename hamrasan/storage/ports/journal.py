@@ -1,13 +1,13 @@
 """The journal: the one way in which anything is written (development handbook, "The journal").
 
 A decision hands over one `Batch`; the journal makes it durable together with whatever else waits (group commit), and
-only then do the one who waits and the observers hear of it.
+only then do the one who waits and those who listen hear of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -29,7 +29,7 @@ class Batch:
     """All writes of one decision: they become durable together, or none does.
 
     `positions` says how many positions the batch takes, from the journal's `next_position` on; the writes that a client
-    can see carry them. `feed` is what observers are told after the commit (values of the ports' feed classes).
+    can see carry them. `feed` is what those who listen are told after the commit (values of the ports' feed classes).
     """
 
     writes: list[Write] = field(default_factory=list)
@@ -48,8 +48,6 @@ class CommitFailed(MatrixError):
 
 Change = TypeVar("Change")
 """A class of what feeds hold."""
-Observer = Callable[[Sequence[Batch]], None]
-"""Called on the loop's thread with the batches of one commit, in order."""
 
 
 class Journal(Protocol):
@@ -75,9 +73,6 @@ class Journal(Protocol):
 
         Changes come in the order of the feed, and to those who listen to one kind in the order in which they began.
         """
-
-    def observe(self, observer: Observer) -> None:
-        """Call `observer` with each commit as a whole, after all who listen to a kind of change."""
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Call `callback` when a commit failed: memory must not claim what the disk does not hold."""

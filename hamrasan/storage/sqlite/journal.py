@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from hamrasan.protocol.errors import limit_exceeded
-from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Observer, Position, Probe, Write
+from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Position, Probe, Write
 from hamrasan.storage.sqlite.database import by_rows
 from hamrasan.storage.sqlite.recent_events import Mover, RecentEvents, kind_of
 
@@ -94,7 +94,6 @@ class SqliteJournal:
         self.durable: Position = connection.execute("SELECT durable FROM journal").fetchone()[0]
         self._next: Position = self.durable + 1
         self._listeners: dict[type, list[Callable[[Any], None]]] = {}
-        self._observers: list[Observer] = []
         self._failure_callbacks: list[Callable[[], None]] = []
         self._closed = False
         self._thread = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
@@ -108,10 +107,6 @@ class SqliteJournal:
     def listen(self, kind: type[Change], listener: Callable[[Change], None]) -> None:
         """Call `listener` with each `kind` of change once it is durable."""
         self._listeners.setdefault(kind, []).append(listener)
-
-    def observe(self, observer: Observer) -> None:
-        """Call `observer` after each commit."""
-        self._observers.append(observer)
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Call `callback` when a commit failed."""
@@ -243,8 +238,6 @@ class SqliteJournal:
             for change in batch.feed:
                 for listener in listeners.get(type(change), ()):
                     listener(change)
-        for observer in self._observers:
-            observer(batches)
         for _, future in group:
             if not future.done():
                 future.set_result(None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hamrasan.storage.ports.accounts import AnnounceOutsideChange
-from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Observer, Position
+from hamrasan.storage.ports.journal import Batch, Change, CommitFailed, Position
 from hamrasan.storage.sqlite.journal import Statements, execute
 
 
@@ -24,7 +24,6 @@ class OutsideJournal:
         self._connection = connection
         self._statements = statements
         self._listeners: dict[type, list[Callable[[Any], None]]] = {}
-        self._observers: list[Observer] = []
         self._failure_callbacks: list[Callable[[], None]] = []
 
     @property
@@ -41,10 +40,6 @@ class OutsideJournal:
     def listen(self, kind: type[Change], listener: Callable[[Change], None]) -> None:
         """Call `listener` with each `kind` of change of this process once it is durable."""
         self._listeners.setdefault(kind, []).append(listener)
-
-    def observe(self, observer: Observer) -> None:
-        """Call `observer` after each commit of this process."""
-        self._observers.append(observer)
 
     def on_failure(self, callback: Callable[[], None]) -> None:
         """Call `callback` when a commit failed."""
@@ -68,8 +63,6 @@ class OutsideJournal:
             for change in batch.feed:
                 for listener in self._listeners.get(type(change), ()):
                     listener(change)
-            for observer in self._observers:
-                observer([batch])
             future.set_result(None)
         return future
 
