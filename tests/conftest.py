@@ -23,6 +23,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield shared
 
 
+@pytest.fixture(autouse=True)
+def _connections_end_with_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close what a test opened to the shared server: thousands of tests would reach the limit of descriptors."""
+    shared = request.getfixturevalue("server") if "server" in request.fixturenames else None
+    if not isinstance(shared, Running):  # some modules have a server of another kind under this name
+        yield
+        return
+    before = shared.people
+    yield
+    shared.part_from(before)
+
+
 @pytest.fixture
 def fresh_server(tmp_path: Path) -> Iterator[Running]:
     """A server that nobody else uses."""

@@ -20,6 +20,9 @@ EVENTS_PER_POLL = 256
 
 _READ_BYTES = 2**16
 
+_SELECTABLE = 1024
+"""select() knows no descriptor from here on (FD_SETSIZE); a process that holds so many waits in milliseconds."""
+
 OnResponse = Callable[[Response, float], None]
 
 
@@ -101,10 +104,14 @@ class Loop:
 
     def turn(self, timeout_seconds: float) -> None:
         """Wait for answers, at most `timeout_seconds` (to the microsecond), and hand them over."""
+        rounded = 0.0
         if timeout_seconds > 0:
             # epoll itself rounds up to whole milliseconds, which is as much as a fast server's whole answer
-            select.select([self._epoll.fileno()], [], [], timeout_seconds)
-        for descriptor, _ in self._epoll.poll(0, EVENTS_PER_POLL):
+            if self._epoll.fileno() < _SELECTABLE:
+                select.select([self._epoll.fileno()], [], [], timeout_seconds)
+            else:
+                rounded = timeout_seconds
+        for descriptor, _ in self._epoll.poll(rounded, EVENTS_PER_POLL):
             link = self._links.get(descriptor)
             if link is not None:
                 link.receive()
