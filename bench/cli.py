@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -22,6 +21,7 @@ from bench.run import Benchmark, Contender
 from bench.scale import FULL, QUICK, Scale
 from bench.servers import SERVERS
 from bench.workloads import WORKLOADS
+from hamrasan.runtime.descriptors import raise_descriptor_limit
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -34,7 +34,7 @@ QUIET_WAIT_SECONDS = 120.0
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark; return 0 when all was measured, 1 when notes say why not."""
     options = _parse(arguments)
-    _raise_descriptor_limit()
+    raise_descriptor_limit()  # thousands of connections, here and in the servers, which inherit the limit
     cores = Cores(options.server_core, options.generator_core)
     pin(0, [cores.generator])
     try:
@@ -103,9 +103,3 @@ def _adjust(scale: Scale, rounds: int | None, fill_seconds: int | None) -> Scale
     if fill_seconds is not None:
         scale = replace(scale, flat_fill_seconds=fill_seconds, hub_fill_seconds=fill_seconds)
     return scale
-
-
-def _raise_descriptor_limit() -> None:
-    """Thousands of connections need as many descriptors, here and in the servers, which inherit the limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

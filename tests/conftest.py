@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from hamrasan.runtime.descriptors import raise_descriptor_limit
 from tests.running import Running, running
 from tests.spec.exercised import forget, write_seen
 
 # How long an example takes depends on what else the machine does; a test is not a stopwatch.
 settings.register_profile("hamrasan", deadline=None)
 settings.load_profile("hamrasan")
+
+# Some tests hold thousands of connections, both ends of them.
+raise_descriptor_limit()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import uvloop
 
+from hamrasan.runtime.descriptors import raise_descriptor_limit
 from hamrasan.runtime.log import configure, get_logger
 from hamrasan.runtime.settings import SETTINGS, Settings, SettingsError
 
@@ -60,6 +61,7 @@ class Process:
     async def run(self) -> None:
         """Start the server and return after it has closed. Whatever `start` raises is passed on."""
         configure(self._settings.log_level, self._settings.log_format)
+        raise_descriptor_limit()
         server = await self._start(self._settings)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
