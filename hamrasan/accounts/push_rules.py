@@ -84,6 +84,10 @@ class PushRules:
         """Change the actions of any rule, as `body` says; raises `M_NOT_FOUND` or an error of the body."""
         await self._change(user_id, lambda rules: edit.set_actions(rules, kind, rule_id, body))
 
+    async def enable_thread_rules(self, user_id: str) -> None:
+        """Let what happens in a thread depend on whether the user follows it (MSC4306)."""
+        await self._change(user_id, edit.enable_thread_rules)
+
     async def _change(self, user_id: str, change: Callable[[Ruleset], Ruleset]) -> None:
         async with self._locks(user_id):
             rules = await self.ruleset(user_id)

@@ -14,7 +14,7 @@ from hamrasan.http.rate_limit import ADDRESS_RATES, FAILURE_RATE, USER_RATES, Ra
 from hamrasan.http.route import RateClass
 from hamrasan.protocol import limits as protocol
 from hamrasan.protocol.push_rules import edit as push_rules
-from hamrasan.rooms import aliases
+from hamrasan.rooms import aliases, thread_subscriptions
 
 _HEAD = """# Limits
 
@@ -98,6 +98,7 @@ def _bounds() -> Iterator[tuple[str, str]]:
     yield "all account data of a user", _bytes(account_data.MAX_USER_BYTES)
     yield "filters of a user", f"{filters.MAX_FILTERS:,}, {_bytes(filters.MAX_FILTER_BYTES)} each"
     yield "push rules of a user", f"{push_rules.MAX_NAMED_RULES:,}"
+    yield "threads that a user follows or has left", f"{thread_subscriptions.MAX_THREADS:,}"
     yield (
         "a password",
         f"{passwords.MAX_PASSWORD_BYTES} bytes; at least {passwords.MIN_PASSWORD_CHARS} characters",

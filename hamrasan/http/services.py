@@ -88,6 +88,7 @@ from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.retention import Retention
 from hamrasan.rooms.spaces import Spaces
+from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.rooms.watched import WatchedRooms
@@ -209,6 +210,7 @@ class RoomServices:
     timeline: Timeline
     relations: Relations
     receipts: Receipts
+    thread_subscriptions: ThreadSubscriptions
     reports: Reports
     typing: Typing
     watched: WatchedRooms

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
 from hamrasan.protocol.canonical_json import json_string
 from hamrasan.protocol.push_rules.defaults import default_ruleset
 from hamrasan.protocol.push_rules.evaluate import CompiledRuleset, PushActions, compile_ruleset
-from hamrasan.push.reactor import IgnoredBy, PushRulesOf
+from hamrasan.push.reactor import FollowedThreads, IgnoredBy, PushRulesOf, ThreadsOf
 from hamrasan.rooms.receipts import MAIN_THREAD
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.rendering import Reader, Renderer
@@ -34,13 +34,6 @@ MAX_EXAMINED = 2_000
 answer is short and has a token."""
 PAGE = 50
 MEMBER = "m.room.member"
-
-
-class ThreadsOf(Protocol):
-    """Knows which thread an event is part of."""
-
-    async def thread_of(self, stored: StoredEvent) -> str:
-        """Return the root of the thread that an event is part of, or `main`."""
 
 
 class HistoryPage(NamedTuple):
@@ -90,6 +83,7 @@ class NotificationHistory:
         threads: ThreadsOf,
         push_rules: PushRulesOf,
         ignored: IgnoredBy,
+        followed: FollowedThreads,
         clock: Clock,
     ) -> None:
         self._journal = journal
@@ -102,6 +96,7 @@ class NotificationHistory:
         self._threads = threads
         self._push_rules = push_rules
         self._ignored = ignored
+        self._followed = followed
         self._clock = clock
 
     async def page(
@@ -201,7 +196,8 @@ class NotificationHistory:
         self, place: _Place, event: TimelineEvent, user_id: str, rules: CompiledRuleset
     ) -> PushActions:
         room = await self._registry.get(place.membership.room_id)
-        return evaluate_rules(room, event, user_id, rules, place.display_name)
+        subscribed = await self._followed.subscribed(rules, event.stored, user_id)
+        return evaluate_rules(room, event, user_id, rules, place.display_name, subscribed)
 
     async def _is_read(self, place: _Place, stored: StoredEvent) -> bool:
         if stored.position <= place.read.get(UNTHREADED, 0):

@@ -20,6 +20,7 @@ from hamrasan.protocol.push_rules.evaluate import (
 from hamrasan.push.audience import Audiences
 from hamrasan.push.pushers import Pushers
 from hamrasan.rooms.followers import EventFeed, FollowedEvent, Follower
+from hamrasan.rooms.receipts import MAIN_THREAD
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.rule_evaluation import by_predefined_rules, evaluate_rules
@@ -60,6 +61,35 @@ class IgnoredBy(Protocol):
         """Return the users whom `user_id` ignores."""
 
 
+class ThreadsOf(Protocol):
+    """Knows which thread an event is part of."""
+
+    async def thread_of(self, stored: StoredEvent) -> str:
+        """Return the root of the thread that an event is part of, or `main`."""
+
+
+class Subscriptions(Protocol):
+    """Knows which threads users follow."""
+
+    async def is_subscribed(self, user_id: str, thread_root: str) -> bool:
+        """Return whether a user follows a thread."""
+
+
+class FollowedThreads:
+    """Finds what a user's rules ask of an event's thread."""
+
+    def __init__(self, threads: ThreadsOf, subscriptions: Subscriptions) -> None:
+        self._threads = threads
+        self._subscriptions = subscriptions
+
+    async def subscribed(self, rules: CompiledRuleset, stored: StoredEvent, user_id: str) -> bool | None:
+        """Return whether a user follows the thread of an event; None for an event in none, and if no rule asks."""
+        if not rules.asks_threads or stored.rel_type is None:
+            return None
+        thread = await self._threads.thread_of(stored)
+        return None if thread == MAIN_THREAD else await self._subscriptions.is_subscribed(user_id, thread)
+
+
 class PushReactor:
     """Notes notifications of users with pushers."""
 
@@ -74,8 +104,10 @@ class PushReactor:
         pushers: Pushers,
         push_rules: PushRulesOf,
         ignored: IgnoredBy,
+        followed: FollowedThreads,
         clock: Clock,
     ) -> None:
+        self._followed = followed
         self._journal = journal
         self._registry = registry
         self._state = state
@@ -157,7 +189,9 @@ class PushReactor:
         is_own_invite = membership == "invite" and stored.state_key == user_id and stored.type == MEMBER
         if membership != "join" and not is_own_invite:
             return NOTHING
-        return evaluate_rules(room, event, user_id, rules or self._predefined_for(user_id), display_name)
+        rules = rules or self._predefined_for(user_id)
+        subscribed = await self._followed.subscribed(rules, stored, user_id)
+        return evaluate_rules(room, event, user_id, rules, display_name, subscribed)
 
     async def _stay(self, room: Room, stored: StoredEvent, user_id: str) -> tuple[object, str | None]:
         """Return a user's membership when an event came, and what they were called."""

@@ -10,9 +10,18 @@ from hamrasan.storage.ports.rooms import INVITES, MENTIONS_ROOM, MENTIONS_SOMEON
 
 
 def evaluate_rules(
-    room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset, display_name: str | None
+    room: Room,
+    event: TimelineEvent,
+    user_id: str,
+    rules: CompiledRuleset,
+    display_name: str | None,
+    subscribed: bool | None,
 ) -> PushActions:
-    """Return what a reader's rules do for an event; `display_name` is what the reader is called in the room."""
+    """Return what a reader's rules do for an event.
+
+    `display_name` is what the reader is called in the room, `subscribed` says whether they follow the event's thread
+    (None for an event in none); where no rule asks for it (`CompiledRuleset.asks_threads`) it may be None, too.
+    """
     stored = event.stored
     levels = room.power_levels
     context = RuleContext(
@@ -21,6 +30,7 @@ def evaluate_rules(
         sender_power_level=levels.of(stored.sender),
         display_name=display_name,
         notification_levels=levels.notifications,
+        subscribed=subscribed,
     )
     fields = {
         "type": stored.type,

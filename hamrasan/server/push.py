@@ -9,7 +9,7 @@ from hamrasan.push.digests import Digests
 from hamrasan.push.history import NotificationHistory
 from hamrasan.push.notification import Notifications
 from hamrasan.push.pushers import Pushers
-from hamrasan.push.reactor import PushReactor
+from hamrasan.push.reactor import FollowedThreads, PushReactor
 from hamrasan.push.senders import GatewaySender, WebPushSender
 from hamrasan.push.web_push import Vapid
 from hamrasan.rooms.followers import EventFeed
@@ -51,6 +51,7 @@ def build_push(
         pushers,
         personal.push_rules,
         personal.ignored,
+        FollowedThreads(rooms.receipts, rooms.thread_subscriptions),
         clock,
     )
     delivery = Delivery(
@@ -110,6 +111,7 @@ def _history(
         rooms.receipts,
         personal.push_rules,
         personal.ignored,
+        FollowedThreads(rooms.receipts, rooms.thread_subscriptions),
         ground.clock,
     )
 

@@ -73,6 +73,7 @@ from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.retention import Limits, Retention
 from hamrasan.rooms.spaces import Spaces
+from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
 from hamrasan.rooms.watched import WatchedRooms
@@ -222,6 +223,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
     journal.listen(RoomEvents, typing.committed)
     watched = WatchedRooms()
     journal.listen(RoomEvents, watched.committed)
+    receipts = Receipts(journal, access, store.events, store.receipts, personal.account_data, clock)
     return RoomServices(
         registry=registry,
         access=access,
@@ -249,7 +251,10 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, personal.ignored),
         relations=Relations(store.events, store.relations, renderer),
-        receipts=Receipts(journal, access, store.events, store.receipts, personal.account_data, clock),
+        receipts=receipts,
+        thread_subscriptions=ThreadSubscriptions(
+            journal, store.thread_subscriptions, access, receipts, personal.push_rules
+        ),
         reports=Reports(journal, access, store.rooms, store.accounts, clock, name),
         typing=typing,
         watched=watched,

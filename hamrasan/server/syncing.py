@@ -77,6 +77,7 @@ def build_syncing(
             personal.push_rules,
             personal.ignored,
             rooms.receipts,
+            rooms.thread_subscriptions,
             ground.clock,
         ),
         CompanionFinder(rooms.registry, store.state, ground.clock),
@@ -160,6 +161,7 @@ def _sliding_sync(parts: _Parts) -> SlidingSync:
         parts.device_lists,
         parts.encryption.key_counts,
         parts.encryption.to_device,
+        rooms.thread_subscriptions,
     )
     return SlidingSync(
         parts.notifier,

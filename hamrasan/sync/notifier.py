@@ -29,6 +29,7 @@ from hamrasan.storage.ports.rooms import (
     StoredEvent,
 )
 from hamrasan.storage.ports.sharing import SharingReader
+from hamrasan.storage.ports.thread_subscriptions import ThreadSubscriptionChanged
 from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged
 from hamrasan.sync.room_index import RoomIndex
 from hamrasan.sync.unread import UnreadState
@@ -135,7 +136,7 @@ class UserStream:
         self.joined: dict[str, RoomActivity] = {}
         self.waiters: set[Waiter] = set()
         self.latest: Position = 0
-        """The last position of anything of the user's own: memberships, account data."""
+        """The last position of anything of the user's own: memberships, account data, subscriptions to threads."""
         self.presence = 0
         """The serial of the last change of presence that the user is woken for."""
         self.devices: Position = 0
@@ -211,6 +212,7 @@ class Notifier:
         journal.listen(RoomEvents, self._room_events)
         journal.listen(ReceiptChanged, self._receipt_changed)
         journal.listen(AccountDataChanged, self._account_data_changed)
+        journal.listen(ThreadSubscriptionChanged, self._subscription_changed)
         journal.listen(EventRedacted, self._event_redacted)
         journal.listen(RoomForgotten, self._forgotten)
         journal.listen(DeviceChanged, self._devices_changed)
@@ -395,6 +397,13 @@ class Notifier:
         if item.type in COUNTING_TYPES:
             stream.unread.clear()
         self._wake([stream])
+
+    def _subscription_changed(self, item: ThreadSubscriptionChanged) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is not None:
+            stream.latest = item.position
+            stream.unread.pop(item.room_id, None)
+            self._wake([stream])
 
     def _event_redacted(self, item: EventRedacted) -> None:
         activity = self._activity.get(item.room_id)

@@ -50,10 +50,27 @@ class ThreadsOf(Protocol):
         """Return the root of the thread that an event is part of, or `main`."""
 
 
+class Subscriptions(Protocol):
+    """Knows which threads users follow."""
+
+    async def is_subscribed(self, user_id: str, thread_root: str) -> bool:
+        """Return whether a user follows a thread."""
+
+
 class UnreadState:
     """One reader's counts in one room, up to a position."""
 
-    __slots__ = ("display_name", "highlights", "ignored", "notifications", "read", "rules", "threads", "upto")
+    __slots__ = (
+        "display_name",
+        "followed",
+        "highlights",
+        "ignored",
+        "notifications",
+        "read",
+        "rules",
+        "threads",
+        "upto",
+    )
 
     def __init__(
         self,
@@ -72,6 +89,8 @@ class UnreadState:
         """Whom the reader ignores; likewise."""
         self.display_name = display_name
         """What the reader is called in the room, for rules that ask for it; likewise."""
+        self.followed: dict[str, bool] = {}
+        """Whether the reader follows the threads that were counted, where the rules ask for it; likewise."""
         self.notifications = 0
         self.highlights = 0
         self.threads: dict[str, list[int]] = {}
@@ -80,6 +99,7 @@ class UnreadState:
     def copy(self) -> UnreadState:
         """Return the same counts, to be carried on apart."""
         other = UnreadState(self.read, self.upto, self.rules, self.ignored, self.display_name)
+        other.followed = self.followed.copy()
         other.notifications, other.highlights = self.notifications, self.highlights
         other.threads = {root: counts.copy() for root, counts in self.threads.items()}
         return other
@@ -93,6 +113,11 @@ class UnreadState:
             self.notifications + sum(counts[0] for counts in threads),
             self.highlights + sum(counts[1] for counts in threads),
         )
+
+    def is_unsure_of(self, thread: str) -> bool:
+        """Return whether it has to be found out if the reader follows a thread before its events are counted."""
+        rules = self.rules
+        return rules is not None and rules.asks_threads and thread != MAIN and thread not in self.followed
 
     def is_read(self, position: Position, thread: str) -> bool:
         """Return whether a receipt covers an event."""
@@ -127,9 +152,11 @@ class UnreadCounter:
         push_rules: PushRulesOf,
         ignored: IgnoredBy,
         threads: ThreadsOf,
+        subscriptions: Subscriptions,
         clock: Clock,
     ) -> None:
         self._clock = clock
+        self._subscriptions = subscriptions
         self._threads = threads
         self._events = events
         self._state = state
@@ -178,6 +205,8 @@ class UnreadCounter:
             event = TimelineEvent(stored)
             indirect = _is_indirect(event, counted, user_id)
             thread = await self._threads.thread_of(stored) if indirect else _thread(event)
+            if counted.is_unsure_of(thread):
+                counted.followed[thread] = await self._subscriptions.is_subscribed(user_id, thread)
             self._add(counted, room, event, user_id, thread)
 
     async def _evaluate_stored(
@@ -227,7 +256,9 @@ class UnreadCounter:
         if known.upto < upto and known.upto < room.durable_head:
             events = room.tail_between(known.upto, upto)
             for event in events:
-                if event.stored.rel_type is not None and _is_indirect(event, known, user_id):
+                if event.stored.rel_type is not None and (
+                    _is_indirect(event, known, user_id) or known.is_unsure_of(_thread(event))
+                ):
                     return None
             for event in events:
                 self._add(known, room, event, user_id, _thread(event))
@@ -246,7 +277,8 @@ class UnreadCounter:
             if known.rules is None:
                 notifies, highlights = by_predefined_rules(event, user_id)
             else:
-                actions = evaluate_rules(room, event, user_id, known.rules, known.display_name)
+                followed = known.followed.get(thread)
+                actions = evaluate_rules(room, event, user_id, known.rules, known.display_name, followed)
                 notifies, highlights = actions.notify, actions.highlight
             if notifies:
                 known.add(thread, highlights)

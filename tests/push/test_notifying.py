@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +12,7 @@ from tests.gateways import Answer, Gateway, Received
 from tests.push.pushing import last_event, mention, push_to
 from tests.reading import ignore, leave, redact, room_path
 from tests.running import Person, Running
+from tests.threads import reply, subscribe
 
 
 @pytest.fixture(name="room_id")
@@ -108,6 +110,22 @@ def test_a_mention_highlights_and_a_notice_is_silent(
     told = last_event(gateway, mentioned)
     assert told["devices"][0]["tweaks"] == {"sound": "default", "highlight": True}
     assert gateway.events(key) == [mentioned]
+
+
+def test_threads_are_pushed_to_those_who_follow_them(
+    alice: Person, bob: Person, carol: Person, room_id: str, gateway: Gateway
+) -> None:
+    keys = [push_to(person, gateway) for person in (bob, carol)]
+    followed, other = alice.send(room_id, "one"), alice.send(room_id, "two")
+    bob.put(f"/pushrules/global/room/{quote(room_id)}", {"actions": []})
+    subscribe(bob, room_id, followed)
+    in_other, in_followed = reply(alice, room_id, other), reply(alice, room_id, followed)
+    assert last_event(gateway, in_followed)["room_id"] == room_id
+    content: dict[str, Any] = {"m.mentions": {"user_ids": [bob.user_id]}}
+    mentioned = reply(alice, room_id, other, **content)
+    gateway.wait(lambda: all(mentioned in gateway.events(key) for key in keys))
+    assert gateway.events(keys[0])[-2:] == [in_followed, mentioned]
+    assert gateway.events(keys[1]) == [followed, other, in_other, in_followed, mentioned]
 
 
 def test_only_who_may_mention_the_room_highlights_everybody(

@@ -97,11 +97,16 @@ def test_one_event_that_nobody_foresaw_ends_nothing() -> None:
         strange, usual = await said(world, room_id, "strange"), await said(world, room_id, "usual")
 
         def fail(
-            room: Room, event: TimelineEvent, user_id: str, rules: CompiledRuleset, name: str | None
+            room: Room,
+            event: TimelineEvent,
+            user_id: str,
+            rules: CompiledRuleset,
+            name: str | None,
+            subscribed: bool | None,
         ) -> PushActions:
             if event.stored == strange.event:
                 raise ZeroDivisionError
-            return evaluate_rules(room, event, user_id, rules, name)
+            return evaluate_rules(room, event, user_id, rules, name, subscribed)
 
         with patch.object(reactor, "evaluate_rules", fail):
             batch = await world.services.push_reactor.handle([strange, usual])

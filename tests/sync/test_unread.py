@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.push_rules.conditions import RuleContext
+from hamrasan.protocol.push_rules.defaults import POSTCONTENT, UNSUBSCRIBED_THREAD
 from hamrasan.protocol.push_rules.evaluate import compile_ruleset, evaluate
 from hamrasan.rooms import registry, room
 from hamrasan.rooms.new_event import Transaction
@@ -42,6 +43,7 @@ def _steps(senders: st.SearchStrategy[str]) -> list[st.SearchStrategy[Step]]:
         st.tuples(st.just("threaded receipt"), st.sampled_from(["m.read", "m.read.private"]), places),
         st.tuples(st.just("rename"), st.sampled_from(["Bobby", "Robert"])),
         st.tuples(st.just("ignore"), st.sets(st.sampled_from([ALICE, CAROL]))),
+        st.tuples(st.sampled_from(["subscribe", "unsubscribe"]), places),
         st.tuples(st.just("sync")),
     ]
 
@@ -50,6 +52,7 @@ steps = st.one_of(
     *_steps(users),
     st.tuples(st.just("come back")),
     st.tuples(st.just("rule"), st.sampled_from(["mute", "keyword", "name", "quiet alice", "loud reactions"])),
+    st.tuples(st.just("rules for threads"), st.booleans()),
     st.tuples(st.just("unrule"), st.sampled_from(["mute", "keyword", "quiet alice"])),
     st.tuples(st.just("restart")),
 )
@@ -156,19 +159,35 @@ class Story:
             case ("come back",):
                 await world.member(room_id, BOB, "leave")
                 await world.member(room_id, BOB, "join")
+            case ("sync",):
+                await self.client.sync()
+            case ("restart",):
+                await world.restart()
+            case _:
+                await self._prefer(step)
+
+    async def _prefer(self, step: Step) -> None:
+        """Change what Bob wants to hear of."""
+        room_id, services = self.room_id, self.world.services
+        match step:
             case ("ignore", ignored):
                 everybody: dict[str, Any] = {"ignored_users": {user_id: {} for user_id in ignored}}
                 await services.account_data.set_by_client(BOB, "", "m.ignored_user_list", everybody)
             case ("rule", name):
                 kind, rule_id, body = RULES[name]
                 await services.push_rules.put(BOB, kind, rule_id or room_id, body, None, None)
+            case ("rules for threads", enabled):
+                await services.push_rules.set_enabled(
+                    BOB, POSTCONTENT, UNSUBSCRIBED_THREAD, {"enabled": enabled}
+                )
+            case ("subscribe" | "unsubscribe" as wish, place):
+                target = await self.pick(place)
+                if target is not None:
+                    change = getattr(services.thread_subscriptions, wish)
+                    await change(BOB, room_id, target.relates_to or target.event_id)
             case ("unrule", name):
                 kind, rule_id, _ = RULES[name]
                 await services.push_rules.delete(BOB, kind, rule_id or room_id)
-            case ("sync",):
-                await self.client.sync()
-            case ("restart",):
-                await world.restart()
 
     async def _send(self, sender: str, content: dict[str, Any]) -> None:
         content = {"msgtype": "m.text", "body": "x", **content}
@@ -211,7 +230,10 @@ class Story:
             if event.state_key is not None:
                 form["state_key"] = event.state_key
             power = 100 if event.sender == ALICE else 0
-            actions = evaluate(rules, form, RuleContext(BOB, 3, power, name))
+            follows = (
+                None if thread == "main" else await services.thread_subscriptions.is_subscribed(BOB, thread)
+            )
+            actions = evaluate(rules, form, RuleContext(BOB, 3, power, name, subscribed=follows))
             if actions.notify:
                 notifications, highlights = counts.get(thread, (0, 0))
                 counts[thread] = (notifications + 1, highlights + actions.highlight)

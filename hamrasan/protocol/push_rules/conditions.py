@@ -10,6 +10,7 @@ from typing import Any
 
 from hamrasan.protocol.globs import compile_glob, compile_word_glob, contains_words
 from hamrasan.protocol.property_paths import parse_property_path, property_at
+from hamrasan.protocol.push_rules.defaults import THREAD_SUBSCRIPTION
 
 DEFAULT_NOTIFICATION_LEVELS: Mapping[str, int] = {"room": 50}
 """Power levels that notifications need where the room does not say (`m.room.power_levels`, `notifications`)."""
@@ -41,6 +42,8 @@ class RuleContext:
     """The reader's in this room."""
     notification_levels: Mapping[str, int] = field(default_factory=dict)
     """`notifications` of the room's power levels."""
+    subscribed: bool | None = None
+    """Whether the reader follows the thread that the event is part of; None for an event that is part of none."""
 
 
 Test = Callable[[Mapping[str, Any], RuleContext], bool]
@@ -131,6 +134,13 @@ def _sender_notification_permission(condition: Mapping[str, Any]) -> Test | None
     return test
 
 
+def _thread_subscription(condition: Mapping[str, Any]) -> Test | None:
+    wanted = condition.get("subscribed")
+    if not isinstance(wanted, bool):
+        return None
+    return lambda event, context: context.subscribed is wanted
+
+
 _COMPILERS: Mapping[str, Callable[[Mapping[str, Any]], Test | None]] = {
     "event_match": _event_match,
     "event_property_is": _event_property_is,
@@ -138,6 +148,7 @@ _COMPILERS: Mapping[str, Callable[[Mapping[str, Any]], Test | None]] = {
     "contains_display_name": _contains_display_name,
     "room_member_count": _room_member_count,
     "sender_notification_permission": _sender_notification_permission,
+    THREAD_SUBSCRIPTION: _thread_subscription,
 }
 
 

@@ -14,6 +14,16 @@ Ruleset = dict[str, Any]
 MASTER = ".m.rule.master"
 """The one predefined rule that stands above the user's own."""
 
+THREAD_SUBSCRIPTION = "io.element.msc4306.thread_subscription"
+"""The kind of condition that asks whether the reader follows the event's thread (MSC4306)."""
+POSTCONTENT = "postcontent"
+"""The kind of the two rules for threads, which users cannot add rules of (MSC4306)."""
+UNSUBSCRIBED_THREAD = ".io.element.msc4306.rule.unsubscribed_thread"
+SUBSCRIBED_THREAD = ".io.element.msc4306.rule.subscribed_thread"
+THREAD_RULES = (UNSUBSCRIBED_THREAD, SUBSCRIBED_THREAD)
+"""Disabled until one of the user's clients knows of subscriptions: nobody else could follow a thread, and the rules
+would hide all threads from them."""
+
 _USER_ID = object()
 """Stands in the table where the user's own id belongs."""
 
@@ -42,6 +52,10 @@ def _is(key: str, value: Any) -> Mapping[str, Any]:
 
 def _contains(key: str, value: Any) -> Mapping[str, Any]:
     return {"kind": "event_property_contains", "key": key, "value": value}
+
+
+def _follows_thread(subscribed: bool) -> Mapping[str, Any]:
+    return {"kind": THREAD_SUBSCRIPTION, "subscribed": subscribed}
 
 
 _TWO_MEMBERS = {"kind": "room_member_count", "is": "2"}
@@ -82,6 +96,10 @@ _TABLE: Mapping[str, tuple[_Rule, ...]] = {
         _Rule(".m.rule.suppress_edits", (_is(r"content.m\.relates_to.rel_type", "m.replace"),), ()),
     ),
     "content": (),
+    POSTCONTENT: (
+        _Rule(UNSUBSCRIBED_THREAD, (_follows_thread(False),), (), enabled=False),
+        _Rule(SUBSCRIBED_THREAD, (_follows_thread(True),), (NOTIFY, DEFAULT_SOUND), enabled=False),
+    ),
     "room": (),
     "sender": (),
     "underride": (

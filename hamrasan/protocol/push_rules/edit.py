@@ -11,7 +11,7 @@ from typing import Any
 
 from hamrasan.protocol.errors import MatrixError, bad_json, invalid_param, missing_param, not_found
 from hamrasan.protocol.push_rules.conditions import compile_condition, is_known_condition
-from hamrasan.protocol.push_rules.defaults import KINDS, MASTER, Ruleset
+from hamrasan.protocol.push_rules.defaults import KINDS, MASTER, POSTCONTENT, THREAD_RULES, Ruleset
 
 MAX_TESTED_RULES = 200
 """The user's own rules of one kind that are tested one after another for each event: 200 take some 0.2 ms."""
@@ -50,6 +50,8 @@ def put_rule(
     `M_UNKNOWN` if the rule to stand next to is none of the user's own, or the user has too many rules.
     """
     rules = _rules_of(ruleset, kind)
+    if kind == POSTCONTENT:
+        raise invalid_param(f"Push rules of the kind '{POSTCONTENT}' are predefined; none can be added.")
     _check_rule_id(rule_id)
     rule = {"rule_id": rule_id, "default": False, "enabled": True, **_parse_rule(kind, body)}
     index = next((i for i, existing in enumerate(rules) if existing["rule_id"] == rule_id), None)
@@ -85,6 +87,13 @@ def set_actions(ruleset: Ruleset, kind: str, rule_id: str, body: Any) -> Ruleset
     """Change the actions of any rule (`setPushRuleActions`, body `{"actions": [...]}`)."""
     actions = _parse_actions(body)
     return _replace_rule(ruleset, kind, rule_id, lambda rule: {**rule, "actions": actions})
+
+
+def enable_thread_rules(ruleset: Ruleset) -> Ruleset:
+    """Enable the predefined rules for threads (MSC4306), as the user could."""
+    for rule_id in THREAD_RULES:
+        ruleset = set_enabled(ruleset, POSTCONTENT, rule_id, {"enabled": True})
+    return ruleset
 
 
 def _rules_of(ruleset: Ruleset, kind: str) -> Sequence[dict[str, Any]]:

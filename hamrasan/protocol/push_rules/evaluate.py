@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hamrasan.protocol.push_rules.conditions import RuleContext, Test, compile_condition, compile_pattern
+from hamrasan.protocol.push_rules.defaults import POSTCONTENT, THREAD_SUBSCRIPTION
 
 _BODY = ("content", "body")
+_CONDITIONAL = ("override", POSTCONTENT, "underride")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,12 @@ class CompiledRuleset:
 
     override: tuple[_CompiledRule, ...]
     content: tuple[_CompiledRule, ...]
+    postcontent: tuple[_CompiledRule, ...]
     room: Mapping[str, PushActions]
     sender: Mapping[str, PushActions]
     underride: tuple[_CompiledRule, ...]
+    asks_threads: bool = False
+    """Whether any rule asks if the reader follows a thread, so that `RuleContext.subscribed` has to be known."""
 
 
 def compile_ruleset(ruleset: Mapping[str, Any]) -> CompiledRuleset:
@@ -55,9 +60,16 @@ def compile_ruleset(ruleset: Mapping[str, Any]) -> CompiledRuleset:
     return CompiledRuleset(
         override=_compile_conditional(kinds.get("override", ())),
         content=_compile_content(kinds.get("content", ())),
+        postcontent=_compile_conditional(kinds.get(POSTCONTENT, ())),
         room=_compile_named(kinds.get("room", ())),
         sender=_compile_named(kinds.get("sender", ())),
         underride=_compile_conditional(kinds.get("underride", ())),
+        asks_threads=any(
+            isinstance(condition, dict) and condition.get("kind") == THREAD_SUBSCRIPTION
+            for kind in _CONDITIONAL
+            for rule in _enabled(kinds.get(kind, ()))
+            for condition in rule.get("conditions", ())
+        ),
     )
 
 
@@ -71,6 +83,7 @@ def evaluate(compiled: CompiledRuleset, event: Mapping[str, Any], context: RuleC
     return (
         _first_match(compiled.override, event, context)
         or _first_match(compiled.content, event, context)
+        or _first_match(compiled.postcontent, event, context)
         or compiled.room.get(event.get("room_id", ""))
         or compiled.sender.get(event["sender"])
         or _first_match(compiled.underride, event, context)
@@ -122,7 +135,7 @@ def _enabled(rules: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
 
 
 def _compile_conditional(rules: Iterable[Mapping[str, Any]]) -> tuple[_CompiledRule, ...]:
-    """Compile override or underride rules."""
+    """Compile rules of the kinds that have conditions."""
     compiled: list[_CompiledRule] = []
     for rule in _enabled(rules):
         tests = [compile_condition(condition) for condition in rule.get("conditions", ())]

@@ -21,6 +21,7 @@ POSITIONS = {
     "memberships": "SELECT min(position), max(position) FROM memberships",
     "account_data": "SELECT min(position), max(position) FROM account_data",
     "receipts": "SELECT min(position), max(position) FROM receipts",
+    "thread_subscriptions": "SELECT min(position), max(position) FROM thread_subscriptions",
     "to_device_messages": "SELECT min(position), max(position) FROM to_device_messages",
     "device_list_changes": "SELECT min(position), max(position) FROM device_list_changes",
     "waiting_pushes": "SELECT min(position), max(position) FROM waiting_pushes",

@@ -27,6 +27,7 @@ from hamrasan.storage.sqlite import (
     server,
     server_notices,
     sliding,
+    thread_subscriptions,
     tokens,
     two_step,
     upstream,
@@ -57,6 +58,7 @@ from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.server_notices import SqliteServerNotices
 from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.sliding import SqliteSlidingConnections
+from hamrasan.storage.sqlite.thread_subscriptions import SqliteThreadSubscriptions
 from hamrasan.storage.sqlite.tokens import SqliteTokens
 from hamrasan.storage.sqlite.two_step import SqliteTwoStep
 from hamrasan.storage.sqlite.upstream import SqliteUpstream
@@ -81,6 +83,7 @@ STATEMENTS: Statements = {
     **server.STATEMENTS,
     **server_notices.STATEMENTS,
     **sliding.STATEMENTS,
+    **thread_subscriptions.STATEMENTS,
     **tokens.STATEMENTS,
     **two_step.STATEMENTS,
     **upstream.STATEMENTS,
@@ -143,6 +146,7 @@ class Store:
     account_data: SqliteAccountData
     profiles: SqliteProfiles
     receipts: SqliteReceipts
+    thread_subscriptions: SqliteThreadSubscriptions
     filters: SqliteFilters
     push: SqlitePush
     cursors: SqliteCursors
@@ -249,6 +253,7 @@ def _assemble(
         account_data=SqliteAccountData(database),
         profiles=SqliteProfiles(database),
         receipts=SqliteReceipts(database),
+        thread_subscriptions=SqliteThreadSubscriptions(database),
         filters=SqliteFilters(database),
         push=SqlitePush(database),
         cursors=SqliteCursors(database),

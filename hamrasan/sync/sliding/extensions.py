@@ -1,11 +1,11 @@
 """What an answer of sliding sync holds besides rooms (MSC4186, "Extensions"): to-device messages (MSC3885), encryption
-(MSC3884), account data (MSC3959), receipts (MSC3960) and typing (MSC3961).
+(MSC3884), account data (MSC3959), receipts (MSC3960), typing (MSC3961) and subscriptions to threads (MSC4308).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,7 +14,8 @@ from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.protocol.canonical_json import json_string
 from hamrasan.protocol.filters import parse_filter
-from hamrasan.rooms.tokens import SyncToken, message_token
+from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions, described
+from hamrasan.rooms.tokens import SyncToken, message_token, page_token
 from hamrasan.rooms.typing import Typing
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataRow, ReceiptReader, ReceiptRow
@@ -25,6 +26,8 @@ from hamrasan.sync.request import SyncRequest
 from hamrasan.sync.room_sections import MAX_RECEIPTS, receipts_contents
 from hamrasan.sync.sliding.request import Selection
 from hamrasan.sync.sliding.scope import Scope
+
+THREAD_SUBSCRIPTIONS = "io.element.msc4308.thread_subscriptions"
 
 _EVERYTHING = parse_filter({})
 
@@ -50,7 +53,9 @@ class SlidingExtensions:
         device_lists: DeviceLists,
         key_counts: KeyCountCache,
         to_device: ToDevice,
+        thread_subscriptions: ThreadSubscriptions,
     ) -> None:
+        self._thread_subscriptions = thread_subscriptions
         self._account_data = account_data
         self._receipts = receipts
         self._typing = typing
@@ -63,6 +68,8 @@ class SlidingExtensions:
         """Return what is wanted and there; `told` are the rooms of which there was something to look at."""
         wanted = scope.request.extensions
         parts: list[Extension] = []
+        if wanted.thread_subscriptions is not None and not scope.before.pos:
+            await self._thread_subscriptions.start(scope.stream.user_id)
         if wanted.to_device is not None:
             parts.append(await self._messages(scope, wanted.to_device.since, wanted.to_device.limit))
         if wanted.e2ee:
@@ -73,6 +80,8 @@ class SlidingExtensions:
             parts += await self._receipts_of(scope, wanted.receipts, told)
         if wanted.typing is not None:
             parts += self._typists(scope, wanted.typing)
+        if wanted.thread_subscriptions is not None:
+            parts += await self._subscriptions(scope, wanted.thread_subscriptions.limit)
         return parts
 
     async def _messages(self, scope: Scope, since: Position, limit: int) -> Extension:
@@ -168,6 +177,19 @@ class SlidingExtensions:
         recent = await self._receipts.of_room(room, after, now, user_id)
         rows = [row for row in recent if row.event_position > after and row.user_id != user_id]
         return rows + await self._receipts.of_user_in_room(user_id, room)
+
+    async def _subscriptions(self, scope: Scope, limit: int) -> list[Extension]:
+        """Return which threads the user subscribed to or unsubscribed from; only the latest, if there are many."""
+        stream, after = scope.stream, scope.checked if scope.before.pos else 0
+        if stream.latest <= after:
+            return []
+        changes = await self._thread_subscriptions.changes(stream.user_id, after, scope.now, limit)
+        if not changes.rows:
+            return []
+        part: dict[str, Any] = dict(described(changes.rows))
+        if changes.rest is not None:
+            part["prev_batch"] = page_token(changes.rest)
+        return [Extension(b"%b:%b" % (json_string(THREAD_SUBSCRIPTIONS), orjson.dumps(part)), True)]
 
     def _typists(self, scope: Scope, wanted: Selection) -> list[Extension]:
         """Return who types, where that has changed or is new to the client."""

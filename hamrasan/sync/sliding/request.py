@@ -61,6 +61,12 @@ class ToDeviceConfig(NamedTuple):
     limit: int
 
 
+class ThreadSubscriptionsConfig(NamedTuple):
+    """The extension for subscriptions to threads (MSC4308)."""
+
+    limit: int
+
+
 @dataclass(slots=True)
 class Extensions:
     """What a client wants besides rooms; None is what it does not want."""
@@ -70,6 +76,7 @@ class Extensions:
     account_data: Selection | None = None
     receipts: Selection | None = None
     typing: Selection | None = None
+    thread_subscriptions: ThreadSubscriptionsConfig | None = None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.protocol.push_rules.defaults import KINDS, MASTER, Ruleset, default_ruleset
+from hamrasan.protocol.push_rules.defaults import KINDS, MASTER, POSTCONTENT, Ruleset, default_ruleset
 from hamrasan.protocol.push_rules.edit import (
     MAX_ACTIONS,
     MAX_CONDITIONS,
@@ -26,6 +26,8 @@ from hamrasan.protocol.push_rules.edit import (
 )
 from hamrasan.protocol.push_rules.stored import ruleset_from_stored, stored_form
 
+OWN_KINDS = tuple(kind for kind in KINDS if kind != POSTCONTENT)
+"""The kinds of which users have rules of their own."""
 USER = "@alice:example.org"
 MATCH = {"kind": "event_match", "key": "content.body", "pattern": "x"}
 
@@ -58,7 +60,7 @@ class TestPut:
 
     def test_the_members_of_each_kind(self) -> None:
         body = {"actions": [], "pattern": "cake*lie", "conditions": []}
-        for kind in KINDS:
+        for kind in OWN_KINDS:
             rule = find_rule(put_rule(default_ruleset(USER), kind, "r", body), kind, "r")
             expected = {"override": {"conditions"}, "underride": {"conditions"}, "content": {"pattern"}}
             assert rule.keys() == {"rule_id", "default", "enabled", "actions"} | expected.get(kind, set())
@@ -104,6 +106,11 @@ class TestPut:
     def test_ids_that_are_refused(self, rule_id: str) -> None:
         with pytest.raises(MatrixError) as caught:
             put_rule(default_ruleset(USER), "room", rule_id, {"actions": []})
+        assert (caught.value.status, caught.value.errcode) == (400, "M_INVALID_PARAM")
+
+    def test_rules_for_threads_are_not_added(self) -> None:
+        with pytest.raises(MatrixError) as caught:
+            put_rule(default_ruleset(USER), POSTCONTENT, "mine", {"actions": [], "conditions": []})
         assert (caught.value.status, caught.value.errcode) == (400, "M_INVALID_PARAM")
 
     def test_the_kind_must_exist(self) -> None:
@@ -214,7 +221,7 @@ class TestOtherChanges:
 OPERATIONS = st.lists(
     st.tuples(
         st.sampled_from(["put", "delete", "enabled", "actions"]),
-        st.sampled_from(KINDS),
+        st.sampled_from(OWN_KINDS),
         st.sampled_from(["a", "b", "c", MASTER, ".m.rule.message", ".m.rule.reaction"]),
         st.sampled_from([None, "a", "b"]),
         st.booleans(),

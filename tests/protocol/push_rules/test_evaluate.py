@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hamrasan.protocol.push_rules.conditions import RuleContext, compile_condition
-from hamrasan.protocol.push_rules.defaults import KINDS, Ruleset, default_ruleset
+from hamrasan.protocol.push_rules.defaults import KINDS, THREAD_SUBSCRIPTION, Ruleset, default_ruleset
+from hamrasan.protocol.push_rules.edit import enable_thread_rules
 from hamrasan.protocol.push_rules.evaluate import (
     NOTHING,
     PushActions,
@@ -118,13 +119,50 @@ class TestPredefinedRules:
         assert not evaluated(an_event(), ruleset).notify
 
 
+class TestThreads:
+    """The rules for threads (MSC4306), as they are once a client has subscribed."""
+
+    def evaluated(self, subscribed: bool | None, rule: Ruleset | None = None, **content: Any) -> PushActions:
+        ruleset = enable_thread_rules(rule or default_ruleset(READER))
+        event = an_event(**relates(rel_type="m.thread", event_id="$root"), body="cake", **content)
+        return evaluated(event, ruleset, subscribed=subscribed)
+
+    def test_are_disabled_at_first(self) -> None:
+        for subscribed in (None, False, True):
+            assert summary(evaluated(an_event(body="cake"), subscribed=subscribed)) == PLAIN
+        assert not compile_ruleset(default_ruleset(READER)).asks_threads
+        assert compile_ruleset(enable_thread_rules(default_ruleset(READER))).asks_threads
+
+    def test_a_thread_that_is_not_followed_is_silent(self) -> None:
+        assert summary(self.evaluated(False)) == SILENT
+        assert summary(self.evaluated(None)) == PLAIN
+        assert summary(self.evaluated(True)) == (True, False, "default")
+
+    def test_mentions_and_key_words_are_told_in_any_thread(self) -> None:
+        assert summary(self.evaluated(False, **mentions(user_ids=[READER]))) == MENTION
+        word = with_rule("content", "word", ["notify"], pattern="cake")
+        assert summary(self.evaluated(False, word)) == PLAIN
+
+    def test_what_is_followed_is_told_in_a_muted_room_and_what_is_not_is_silent_in_a_loud_one(self) -> None:
+        assert summary(self.evaluated(True, with_rule("room", ROOM, []))) == (True, False, "default")
+        assert summary(self.evaluated(False, with_rule("room", ROOM, ["notify"]))) == SILENT
+
+    def test_rules_of_users_may_ask_the_same(self) -> None:
+        condition = {"kind": THREAD_SUBSCRIPTION, "subscribed": True}
+        loud = with_rule("override", "mine", ["notify", {"set_tweak": "highlight"}], conditions=[condition])
+        assert compile_ruleset(loud).asks_threads
+        assert evaluated(an_event(), loud, subscribed=True).highlight
+        assert not evaluated(an_event(), loud, subscribed=False).highlight
+
+
 class TestOrder:
     def test_kinds_go_from_override_to_underride(self) -> None:
-        assert KINDS == ("override", "content", "room", "sender", "underride")
+        assert KINDS == ("override", "content", "postcontent", "room", "sender", "underride")
         event = an_event(body="cake")
         rules: dict[str, tuple[str, dict[str, Any]]] = {
             "override": ("o", {"conditions": []}),
             "content": ("c", {"pattern": "cake"}),
+            "postcontent": ("p", {"conditions": []}),
             "room": (ROOM, {}),
             "sender": (SENDER, {}),
             "underride": ("u", {"conditions": []}),

@@ -15,6 +15,7 @@ import msgspec
 from hamrasan.protocol.errors import invalid_param
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.tokens import parse_message_token
+from hamrasan.sync.sliding.extensions import THREAD_SUBSCRIPTIONS
 from hamrasan.sync.sliding.request import (
     Extensions,
     ListConfig,
@@ -22,6 +23,7 @@ from hamrasan.sync.sliding.request import (
     RoomFilters,
     Selection,
     SlidingRequest,
+    ThreadSubscriptionsConfig,
     ToDeviceConfig,
 )
 from hamrasan.sync.sliding.required_state import Element, RequiredState
@@ -47,6 +49,9 @@ MAX_BODY_BYTES = 256 * 1024
 """Of a request: a hundred subscriptions take a third of that. What is asked for is remembered with each connection."""
 MAX_MESSAGES = 100
 """Messages to the device in one answer, and how many come where the client does not say."""
+
+MAX_SUBSCRIPTION_CHANGES = 100
+"""Changes of subscriptions to threads in one answer, and how many come where the client does not say."""
 
 EVERYTHING, ME, LAZY = "*", "$ME", "$LAZY"
 """What the predecessor writes in the place of types, state keys and names."""
@@ -108,12 +113,20 @@ class _E2eeBody(msgspec.Struct):
     enabled: bool | None = None
 
 
+class _ThreadSubscriptionsBody(msgspec.Struct):
+    enabled: bool | None = None
+    limit: Count | None = None
+
+
 class _ExtensionsBody(msgspec.Struct):
     to_device: _ToDeviceBody | None = None
     e2ee: _E2eeBody | None = None
     account_data: _SelectionBody | None = None
     receipts: _SelectionBody | None = None
     typing: _SelectionBody | None = None
+    thread_subscriptions: _ThreadSubscriptionsBody | None = msgspec.field(
+        name=THREAD_SUBSCRIPTIONS, default=None
+    )
 
 
 class StableBody(msgspec.Struct):
@@ -280,6 +293,7 @@ def _extensions(body: _ExtensionsBody | None) -> Extensions:
         account_data=_selection("account_data", body.account_data),
         receipts=_selection("receipts", body.receipts),
         typing=_selection("typing", body.typing),
+        thread_subscriptions=_thread_subscriptions(body.thread_subscriptions),
     )
 
 
@@ -289,6 +303,13 @@ def _to_device(body: _ToDeviceBody | None) -> ToDeviceConfig | None:
     since = 0 if body.since is None else parse_message_token(body.since)
     limit = MAX_MESSAGES if body.limit is None else min(body.limit, MAX_MESSAGES)
     return ToDeviceConfig(since, max(limit, 1))
+
+
+def _thread_subscriptions(body: _ThreadSubscriptionsBody | None) -> ThreadSubscriptionsConfig | None:
+    if body is None or not body.enabled:
+        return None
+    limit = MAX_SUBSCRIPTION_CHANGES if body.limit is None else min(body.limit, MAX_SUBSCRIPTION_CHANGES)
+    return ThreadSubscriptionsConfig(max(limit, 1))
 
 
 def _selection(extension: str, body: _SelectionBody | None) -> Selection | None:

@@ -19,6 +19,8 @@ UNSTABLE_FEATURES: dict[str, bool] = {
     "org.matrix.msc4108": True,
     "org.matrix.msc4143": True,
     "org.matrix.msc4155": True,
+    "org.matrix.msc4306": True,
+    "org.matrix.msc4308": True,
     "org.matrix.simplified_msc3575": True,
 }
 """What is served before the specification has it, by the name that clients look for."""
