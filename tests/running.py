@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 import uvloop
 
+from hamrasan.federation.names import Names
 from hamrasan.runtime.settings import Address, Settings
 from hamrasan.server import RunningServer, start_server
 from tests.identities import CHEAP
@@ -116,8 +117,9 @@ class Person:
 class Running:
     """A server under test."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, names: Names | None = None) -> None:
         self._settings = settings
+        self._names = names
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._people: list[Person] = []
@@ -136,7 +138,9 @@ class Running:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
-            self.server: RunningServer = await start_server(self._settings, password_cost=CHEAP)
+            self.server: RunningServer = await start_server(
+                self._settings, password_cost=CHEAP, names=self._names
+            )
         except BaseException as error:
             self._failure = error
             self._started.set()

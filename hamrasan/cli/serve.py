@@ -15,7 +15,13 @@ from hamrasan.cli.settings import setting_options, settings_loader
 from hamrasan.cli.texts import Texts
 from hamrasan.policy.registration_files import RegistrationsUnusable
 from hamrasan.runtime.settings import Settings
-from hamrasan.server import CannotListen, SigningKeyDamaged, WrongServerName, start_server
+from hamrasan.server import (
+    CannotListen,
+    CertificateUnusable,
+    SigningKeyDamaged,
+    WrongServerName,
+    start_server,
+)
 from hamrasan.storage.sqlite.database import StoreNewer
 from hamrasan.storage.sqlite.store import StoreInUse
 
@@ -36,6 +42,7 @@ def serve_command(texts: Texts) -> click.Command:
             WrongServerName,
             SigningKeyDamaged,
             CannotListen,
+            CertificateUnusable,
             RegistrationsUnusable,
             ProvidersUnusable,
             OSError,
@@ -60,6 +67,8 @@ def _about_start(error: Exception, settings: Settings, texts: Texts) -> str:
             return texts("serve.key", file=path)
         case CannotListen(address=address, reason=reason):
             return texts("serve.address", address=address, reason=reason)
+        case CertificateUnusable(path=path, reason=reason):
+            return texts("serve.certificate", file=path, reason=reason)
         case RegistrationsUnusable():
             return about_registrations(error, texts)
         case ProvidersUnusable(path=path, line=line):

@@ -61,6 +61,7 @@ OwnKey = Literal[
     "registrations.unusable",
     "serve.about",
     "serve.address",
+    "serve.certificate",
     "serve.database",
     "serve.folder",
     "serve.in_use",

@@ -37,6 +37,13 @@ from hamrasan.encryption.key_query import KeyQuery
 from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
+from hamrasan.federation.client import FederationClient
+from hamrasan.federation.key_ring import KeyRing
+from hamrasan.federation.notary import Notary
+from hamrasan.federation.own_keys import OldKey, OwnKeys
+from hamrasan.federation.pdu_checks import PduChecks
+from hamrasan.federation.request_check import RequestCheck
+from hamrasan.federation.server_names import AllowedServers
 from hamrasan.flows.act_for_service import ActForService
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
@@ -118,6 +125,8 @@ class Ground:
     entropy: Entropy
     metrics: Metrics
     signing_key: SigningKey
+    old_keys: tuple[OldKey, ...]
+    """With which this server signed before."""
     providers: dict[str, Provider]
     """With which people may sign in, by id."""
     secrets_key: bytes
@@ -261,6 +270,20 @@ class ApplicationServiceServices:
 
 
 @dataclass(frozen=True)
+class FederationServices:
+    """What reaches other servers and knows them."""
+
+    own_keys: OwnKeys
+    allowed_servers: AllowedServers
+    federation_outbound: Outbound
+    federation: FederationClient
+    key_ring: KeyRing
+    notary: Notary
+    pdu_checks: PduChecks
+    request_check: RequestCheck
+
+
+@dataclass(frozen=True)
 class StoryServices:
     """Stories that cross the other groups."""
 
@@ -289,6 +312,7 @@ Group = (
     | PushServices
     | ApplicationServiceServices
     | SearchServices
+    | FederationServices
     | StoryServices
 )
 
@@ -306,6 +330,7 @@ class Services(
     PushServices,
     ApplicationServiceServices,
     SearchServices,
+    FederationServices,
     StoryServices,
 ):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""

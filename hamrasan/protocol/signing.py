@@ -131,6 +131,11 @@ def verify_event_signature(
     _verify(_signed_event_bytes(pdu, version), signature, server_name, key_id, public_key)
 
 
+def verify_signature(data: bytes, signature: str, signer: str, key_id: str, public_key: bytes) -> None:
+    """Raise `SignatureError` unless `signature`, Base64, is one over `data` with this key."""
+    _verify(data, _signature_bytes(signature, signer, key_id), signer, key_id, public_key)
+
+
 def signing_key_ids(value: Mapping[str, Any], signer: str) -> list[str]:
     """Return the ids of the Ed25519 keys that `signer` is said to have signed with; other algorithms are skipped."""
     signatures = value.get("signatures")
@@ -192,6 +197,10 @@ def _signature_of(value: Mapping[str, Any], signer: str, key_id: str) -> bytes:
     signature = by_signer.get(key_id)
     if not isinstance(signature, str):
         raise SignatureError(f"There is no signature of {signer} with the key {key_id}.")
+    return _signature_bytes(signature, signer, key_id)
+
+
+def _signature_bytes(signature: str, signer: str, key_id: str) -> bytes:
     try:
         data = decode_base64(signature)
     except MatrixError:

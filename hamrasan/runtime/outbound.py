@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -43,17 +45,22 @@ _NOT_PUBLIC = tuple(
 """What some versions of Python take for public."""
 
 Reason = Literal["address", "timeout", "too_large", "unreachable"]
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""From the host and port of a URL to IP addresses, best first; raises `OSError`."""
+Trust = Callable[[], ssl.SSLContext]
+"""Makes what certificates are checked with."""
 
 
 class OutboundFailed(Exception):
     """There is no answer: for its address (`address`), its time, its size, or for want of a connection.
 
-    The text holds nothing of what was sent.
+    The text holds nothing of what was sent. Where `was_sent` is False, nothing was: the request may go elsewhere.
     """
 
-    def __init__(self, reason: Reason, text: str) -> None:
+    def __init__(self, reason: Reason, text: str, was_sent: bool = True) -> None:
         super().__init__(text)
         self.reason = reason
+        self.was_sent = was_sent
 
 
 class Reach(Enum):
@@ -78,6 +85,68 @@ class OutboundAnswer:
 
 class _Refused(OSError):
     """The address is none that requests may go to."""
+
+
+class _Resolver:
+    """What aiohttp asks for the addresses of a host."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[dict[str, Any]]:
+        return [
+            {
+                "hostname": host,
+                "host": address,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+                "proto": 0,
+                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            }
+            for address in await self._resolve(host, port)
+        ]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class OutboundStream:
+    """An answer whose body is read while it comes; to be used as `async with await outbound.open(...) as answer`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, timeout_s: float) -> None:
+        self._response = response
+        self._timeout_s = timeout_s
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def chunks(self, max_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the body; raises `OutboundFailed` when it has more than `max_bytes`, or does not come."""
+        size = 0
+        content = self._response.content
+        while True:
+            with _failures(self._timeout_s):
+                chunk = await content.read(READ_BYTES)
+            if not chunk:
+                return
+            size += len(chunk)
+            if size > max_bytes:
+                raise OutboundFailed("too_large", f"the answer has more than {max_bytes} bytes")
+            yield chunk
+
+    async def read(self, max_bytes: int) -> bytes:
+        """Return the body; raises like `chunks`."""
+        return b"".join([chunk async for chunk in self.chunks(max_bytes)])
+
+    async def __aenter__(self) -> OutboundStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 def is_public(address: str) -> bool:
@@ -106,12 +175,28 @@ def _inner_ipv4(ip: IPv6Address) -> IPv4Address | None:
 class Outbound:
     """Makes requests, with limits to address, time and size."""
 
-    def __init__(self, reachable_networks: Sequence[str] = ()) -> None:
-        """`reachable_networks` are those that may be reached though they are not public, such as `127.0.0.0/8`."""
+    def __init__(
+        self,
+        reachable_networks: Sequence[str] = (),
+        *,
+        resolve: Resolve | None = None,
+        trust: Trust | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        """`reachable_networks` are those that may be reached though they are not public, such as `127.0.0.0/8`.
+
+        `resolve` finds addresses where the machine's own way is not meant; `trust` is called once, in a thread, where
+        others than the machine's certificate authorities are trusted.
+        """
         self._listed = tuple(ip_network(text) for text in reachable_networks)
+        self._resolve = resolve
+        self._trust = trust
+        self._max_connections = max_connections
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
         self._library: Any = None
         """aiohttp, once there was something to send: ten megabytes that a server at rest does not need."""
+        self._exact_url: Any = None
+        self._tls: ssl.SSLContext | Literal[True] = True
 
     @property
     def lists_networks(self) -> bool:
@@ -146,41 +231,65 @@ class Outbound:
         `max_bytes`, compressed as it may be: nothing is unpacked, and nothing compressed is asked for. Raises
         `OutboundFailed`.
         """
+        async with await self.open(
+            method, url, timeout_s=timeout_s, body=body, headers=headers, reach=reach
+        ) as answer:
+            content = await answer.read(max_bytes)
+            return OutboundAnswer(answer.status, answer.headers, content)
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout_s: float,
+        stall_s: float | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        reach: Reach = Reach.PUBLIC,
+        exact: bool = False,
+    ) -> OutboundStream:
+        """Make one request and return the answer once its headers are there, whatever its status.
+
+        The time counts until the body is read; between two pieces of it there may be `stall_s`. An `exact` URL is sent
+        as it is, percent-escapes and all. Raises `OutboundFailed`.
+        """
+        if self._library is None:
+            await self._load()
         aiohttp = self._library
-        if aiohttp is None:  # in a thread, since it takes a tenth of a second
-            aiohttp = self._library = await asyncio.to_thread(import_module, "aiohttp")
-        session = self._session(reach)
-        try:
-            async with session.request(
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_read=stall_s)
+        with _failures(timeout_s):
+            response = await self._session(reach).request(
                 method,
-                url,
+                self._exact_url(url, encoded=True) if exact else url,
                 data=body or None,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})},
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
-                content = await _read(response, max_bytes)
-                found = {name.lower(): value for name, value in response.headers.items()}
-                return OutboundAnswer(response.status, found, content)
-        except TimeoutError:
-            raise OutboundFailed("timeout", f"no answer in {timeout_s:g} seconds") from None
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise OutboundFailed("address", "this is no URL that is reached from here") from None
-        except (aiohttp.ClientError, OSError) as error:
-            cause = getattr(error, "os_error", error)
-            if isinstance(cause, _Refused):
-                raise OutboundFailed("address", str(cause)) from None
-            raise OutboundFailed("unreachable", type(error).__name__) from None
+                timeout=timeout,
+            )
+        return OutboundStream(response, timeout_s)
+
+    async def _load(self) -> None:
+        """Import what is needed, in a thread, since it takes a tenth of a second."""
+
+        def load() -> tuple[Any, Any, ssl.SSLContext | Literal[True]]:
+            tls: ssl.SSLContext | Literal[True] = True if self._trust is None else self._trust()
+            return import_module("aiohttp"), import_module("yarl").URL, tls
+
+        library, self._exact_url, self._tls = await asyncio.to_thread(load)
+        self._library = library
 
     def _session(self, reach: Reach) -> aiohttp.ClientSession:
         session = self._sessions.get(reach)
         aiohttp = self._library
         if session is None:
             connector = aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS,
+                limit=self._max_connections,
                 limit_per_host=MAX_CONNECTIONS_PER_HOST,
                 keepalive_timeout=KEEP_ALIVE_S,
-                resolver=aiohttp.ThreadedResolver(),
+                resolver=aiohttp.ThreadedResolver() if self._resolve is None else _Resolver(self._resolve),
+                use_dns_cache=self._resolve is None,
+                ssl=self._tls,
                 socket_factory=lambda info: self._open_socket(info, reach),
             )
             session = self._sessions[reach] = aiohttp.ClientSession(
@@ -202,13 +311,31 @@ class Outbound:
         self._sessions.clear()
 
 
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_chunked(READ_BYTES):
-        size += len(chunk)
-        if size > max_bytes:
-            response.close()
-            raise OutboundFailed("too_large", f"the answer has more than {max_bytes} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+@contextmanager
+def _failures(timeout_s: float) -> Iterator[None]:
+    """Turn what goes wrong on the way into `OutboundFailed`; aiohttp is there, or nothing could go wrong."""
+    aiohttp = import_module("aiohttp")
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError:
+        raise OutboundFailed("timeout", f"no connection in {timeout_s:g} seconds", was_sent=False) from None
+    except TimeoutError:
+        raise OutboundFailed("timeout", f"no answer in {timeout_s:g} seconds") from None
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        raise OutboundFailed("address", "this is no URL that is reached from here", was_sent=False) from None
+    except (aiohttp.ClientError, OSError) as error:
+        cause = getattr(error, "os_error", error)
+        if isinstance(cause, _Refused):
+            raise OutboundFailed("address", str(cause), was_sent=False) from None
+        was_sent = not isinstance(error, aiohttp.ClientConnectorError)
+        raise OutboundFailed("unreachable", _in_words(error), was_sent) from None
+
+
+def _in_words(error: Exception) -> str:
+    """Say what went wrong, without anything that was sent."""
+    reason = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {reason.verify_message}"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    return type(error).__name__

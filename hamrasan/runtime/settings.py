@@ -38,6 +38,7 @@ ExpectedKey = Literal[
     "expected.directory",
     "expected.duration",
     "expected.email",
+    "expected.file",
     "expected.log_format",
     "expected.log_level",
     "expected.networks",
@@ -47,6 +48,8 @@ ExpectedKey = Literal[
     "expected.media_store",
     "expected.secret",
     "expected.server_name",
+    "expected.server_patterns",
+    "expected.server_names",
     "expected.size",
     "expected.turn_uris",
     "expected.url",
@@ -130,6 +133,13 @@ class Settings:
     turn_uris: tuple[str, ...] = ()
     turn_shared_secret: str | None = field(default=None, repr=False)
     livekit_service_url: str | None = None
+    federation_listen: Address | None = None
+    federation_certificate: Path | None = None
+    federation_key: Path | None = None
+    federation_ca: Path | None = None
+    federation_allowed: tuple[str, ...] = ()
+    federation_denied: tuple[str, ...] = ()
+    federation_notaries: tuple[str, ...] = ()
     shortest_message_lifetime: Duration = _SHORTEST
     longest_message_lifetime: Duration | None = None
 
@@ -211,6 +221,7 @@ _ADDRESS = re.compile(rf"(?x) (?P<host> {_HOST} | \* ) : (?P<port> [0-9]{{1,5}} 
 _STORE = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9._-]{1,200}){0,10}/?", re.ASCII)
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[dhms])|0", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,12})(?P<unit>[KMGT]?)", re.ASCII | re.IGNORECASE)
+_SERVER_PATTERN = re.compile(r"[0-9A-Za-z.:\[\]*?-]{1,255}")
 _TURN_URI = re.compile(rf"(?x) turns?: {_HOST} (?: : [0-9]{{1,5}} )? (?: \?transport=(?:udp|tcp) )?")
 _MAIL_SERVER = re.compile(rf"(?x) smtps?:// (?: [^\s/@:]+ : [^\s/@]+ @ )? {_HOST} (?: : [0-9]{{1,5}} )?")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
@@ -241,6 +252,17 @@ def _parse_directory(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError(text)
     return Path(text).expanduser()
+
+
+def _parse_server_patterns(text: str) -> tuple[str, ...]:
+    patterns = tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+    if not all(map(_SERVER_PATTERN.fullmatch, patterns)):
+        raise ValueError(text)
+    return patterns
+
+
+def _parse_server_names(text: str) -> tuple[str, ...]:
+    return tuple(_parse_server_name(part.strip()) for part in text.split(",")) if text.strip() else ()
 
 
 def _parse_server_name(text: str) -> str:
@@ -324,11 +346,14 @@ _DURATION_KIND = Kind("duration", "expected.duration", _parse_duration)
 _LOG_FORMAT = Kind("log format", "expected.log_format", _one_of("auto", "human", "json"))
 _LOG_LEVEL = Kind("log level", "expected.log_level", _one_of(*LEVELS))
 _EMAIL_KIND = Kind("e-mail address", "expected.email", _parse_email)
+_FILE = Kind("file", "expected.file", _parse_directory)
 _MAIL_SERVER_KIND = Kind("mail server", "expected.mail_server", _parse_mail_server)
 _NETWORKS = Kind("networks", "expected.networks", _parse_networks)
 _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", "token", "open"))
 _SECRET = Kind("secret", "expected.secret", _parse_secret)
 _SERVER_NAME_KIND = Kind("server name", "expected.server_name", _parse_server_name)
+_SERVER_NAMES = Kind("server names", "expected.server_names", _parse_server_names)
+_SERVER_PATTERNS = Kind("patterns of server names", "expected.server_patterns", _parse_server_patterns)
 _STORE_KIND = Kind("object store", "expected.media_store", _parse_store)
 _DELIVERY = Kind("delivery", "expected.media_delivery", _one_of("server", "redirect", "proxy"))
 _SIZE_KIND = Kind("size", "expected.size", _parse_size)
@@ -360,6 +385,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("turn_uris", _TURN_KIND),
     Setting("turn_shared_secret", _SECRET, secret=True),
     Setting("livekit_service_url", _URL_KIND),
+    Setting("federation_listen", _ADDRESS_KIND),
+    Setting("federation_certificate", _FILE, reloadable=True),
+    Setting("federation_key", _FILE, reloadable=True),
+    Setting("federation_ca", _FILE),
+    Setting("federation_allowed", _SERVER_PATTERNS, reloadable=True),
+    Setting("federation_denied", _SERVER_PATTERNS, reloadable=True),
+    Setting("federation_notaries", _SERVER_NAMES),
     Setting("shortest_message_lifetime", _DURATION_KIND),
     Setting("longest_message_lifetime", _DURATION_KIND),
 )

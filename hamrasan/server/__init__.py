@@ -1,11 +1,13 @@
 """The server, put together."""
 
+from hamrasan.server.federation import CertificateUnusable
 from hamrasan.server.folder import SigningKeyDamaged, WrongServerName
 from hamrasan.server.running import CannotListen, RunningServer, start_server
 from hamrasan.server.services import build_services
 
 __all__ = [
     "CannotListen",
+    "CertificateUnusable",
     "RunningServer",
     "SigningKeyDamaged",
     "WrongServerName",

@@ -8,8 +8,16 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from hamrasan.accounts.sealing import KEY_BYTES
+from hamrasan.federation.own_keys import OldKey
+from hamrasan.protocol.base64 import decode_base64
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.protocol.signing import ALGORITHM, SEED_BYTES, SigningKey, parse_signing_key
+from hamrasan.protocol.signing import (
+    ALGORITHM,
+    PUBLIC_KEY_BYTES,
+    SEED_BYTES,
+    SigningKey,
+    parse_signing_key,
+)
 from hamrasan.push.web_push import key_from_text, key_to_text, new_key
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.log import get_logger
@@ -18,6 +26,8 @@ from hamrasan.storage.ports.server import SetServerName
 from hamrasan.storage.sqlite.store import Store
 
 KEY_FILE = "signing.key"
+OLD_KEYS_FILE = "old-signing-keys"
+"""The keys from before, a line for each: id, public key, and when it ended (milliseconds since 1970)."""
 VAPID_FILE = "vapid.key"
 """By this key push services of browsers know the server; with another one, subscriptions end."""
 SECRETS_FILE = "secrets.key"
@@ -67,6 +77,27 @@ def open_signing_key(data_dir: Path, entropy: Entropy) -> SigningKey:
         return parse_signing_key(text)
     except MatrixError as error:
         raise SigningKeyDamaged(path, error.message) from None
+
+
+def open_old_keys(data_dir: Path) -> tuple[OldKey, ...]:
+    """Return the keys that the server has signed with before. Raises `SigningKeyDamaged`, `OSError`."""
+    path = data_dir / OLD_KEYS_FILE
+    try:
+        lines = path.read_text("ascii").splitlines()
+        return tuple(_old_key(line.split()) for line in lines if line.strip())
+    except FileNotFoundError:
+        return ()
+    except (ValueError, MatrixError):
+        raise SigningKeyDamaged(path, "each line holds a key id, a public key and a time") from None
+
+
+def _old_key(words: list[str]) -> OldKey:
+    """Raises `ValueError`, `MatrixError`."""
+    key_id, text, expired = words
+    public_key = decode_base64(text)
+    if len(public_key) != PUBLIC_KEY_BYTES or not key_id.startswith(f"{ALGORITHM}:"):
+        raise ValueError(key_id)
+    return OldKey(key_id, public_key, int(expired))
 
 
 def open_vapid_key(data_dir: Path) -> EllipticCurvePrivateKey:

@@ -27,6 +27,7 @@ from hamrasan.encryption.key_query import KeyQuery
 from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
+from hamrasan.federation.names import Names
 from hamrasan.flows.act_for_service import ActForService
 from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.change_profile import ChangeProfile
@@ -81,6 +82,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.appservices import build_appservices
+from hamrasan.server.federation import build_federation
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
 from hamrasan.server.searching import build_search
@@ -92,7 +94,7 @@ from hamrasan.storage.sqlite.store import Store
 
 
 def build_services(
-    ground: Ground, store: Store, tasks: TaskSupervisor, cost: PasswordCost = COST
+    ground: Ground, store: Store, tasks: TaskSupervisor, names: Names, cost: PasswordCost = COST
 ) -> tuple[Services, Identity]:
     """Put the services of one server together over an open store; return them, and those that have a life to end."""
     client = ServiceClient(ground.outbound)
@@ -135,6 +137,7 @@ def build_services(
         build_appservices(store, ground, client, feed, personal, rooms, tasks),
         _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
         build_search(store, ground, feed, personal, rooms),
+        build_federation(store, ground, names),
     )
     return services, identity
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from hamrasan.accounts.passwords import PasswordCost
+from hamrasan.federation.names import SystemNames
 from hamrasan.http.services import Ground
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.protocol.filters import parse_filter
@@ -56,13 +57,14 @@ class World:
             metrics=Metrics(),
             application_services=ApplicationServices(),
             signing_key=SigningKey("ed25519:a_1", bytes(32)),
+            old_keys=(),
             secrets_key=bytes(32),
             providers={},
             health=JournalHealth(self.store.journal, self.clock.monotonic),
             outbound=Outbound(),
             vapid_key=new_key(),
         )
-        self.services, self._identity = build_services(ground, self.store, self.tasks, CHEAP)
+        self.services, self._identity = build_services(ground, self.store, self.tasks, SystemNames(), CHEAP)
 
     async def close(self) -> None:
         await self.tasks.close(1)

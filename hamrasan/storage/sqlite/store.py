@@ -17,6 +17,7 @@ from hamrasan.storage.sqlite import (
     delayed_events,
     devices,
     encryption,
+    federation,
     journal,
     key_backups,
     media,
@@ -42,6 +43,7 @@ from hamrasan.storage.sqlite.dehydrated_devices import SqliteDehydratedDevices
 from hamrasan.storage.sqlite.delayed_events import SqliteDelayedEvents
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
+from hamrasan.storage.sqlite.federation import SqliteFederation
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
 from hamrasan.storage.sqlite.media import SqliteMedia
@@ -73,6 +75,7 @@ STATEMENTS: Statements = {
     **delayed_events.STATEMENTS,
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
+    **federation.STATEMENTS,
     **journal.STATEMENTS,
     **key_backups.STATEMENTS,
     **media.STATEMENTS,
@@ -151,6 +154,7 @@ class Store:
     push: SqlitePush
     cursors: SqliteCursors
     delayed_events: SqliteDelayedEvents
+    federation: SqliteFederation
     retention: SqliteRetention
     server_notices: SqliteServerNotices
     search: SqliteSearchIndex
@@ -258,6 +262,7 @@ def _assemble(
         push=SqlitePush(database),
         cursors=SqliteCursors(database),
         delayed_events=SqliteDelayedEvents(database),
+        federation=SqliteFederation(database),
         retention=SqliteRetention(database),
         server_notices=SqliteServerNotices(database),
         search=SqliteSearchIndex(database.path),
