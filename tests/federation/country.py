@@ -21,6 +21,7 @@ import httpx
 from hamrasan.federation.names import SystemNames
 from hamrasan.runtime.settings import Address, Settings
 from tests.federation.authority import Authority
+from tests.federation.strangers import Stranger
 from tests.federation.wires import LOCAL, Loop, NameServer, Wire
 from tests.running import SHARED_SECRET, Person, Running
 
@@ -35,6 +36,7 @@ class Land:
         self.loop = Loop()
         self.authority = Authority(folder)
         self.members: dict[str, Member] = {}
+        self._strangers: list[Stranger] = []
 
     def found(self, label: str, **settings: Any) -> Member:
         """Add a server; those that are there already find it."""
@@ -46,7 +48,20 @@ class Land:
         member.start()
         return member
 
+    def stranger(self, label: str) -> Stranger:
+        """Add a server that a test plays itself; the others find it."""
+        stranger = Stranger(f"{label}.test", self)
+        self._strangers.append(stranger)
+        for member in self.members.values():
+            member.name_server.addresses[stranger.name] = LOCAL
+            member.name_server.services[f"_matrix-fed._tcp.{stranger.name}"] = [
+                (10, 10, stranger.port, stranger.name)
+            ]
+        return stranger
+
     def close(self) -> None:
+        for stranger in self._strangers:
+            stranger.close()
         for member in self.members.values():
             member.end()
         self.loop.close()
@@ -162,7 +177,7 @@ class Member:
             self.land.loop.run(one._wires[two.name].mend())
             one.forgive(two)
 
-    def forgive(self, other: Member) -> None:
+    def forgive(self, other: Member | Stranger) -> None:
         """Forget that another server could not be reached."""
 
         async def forget() -> None:
@@ -177,7 +192,9 @@ class Member:
             self.land.loop.run(wire.stop())
         self.land.loop.run(self.name_server.stop())
 
-    def ask(self, other: Member | str, method: str, path: str, body: Any = None, **query: Any) -> Any:
+    def ask(
+        self, other: Member | Stranger | str, method: str, path: str, body: Any = None, **query: Any
+    ) -> Any:
         """Ask another server in the name of this one, as its own code does; return the answer, or raise its refusal."""
         destination = other if isinstance(other, str) else other.name
         client = self.services.federation
