@@ -36,6 +36,8 @@ MAX_DELIVERED = 100
 REMEMBERED_MS = 24 * 60 * 60 * 1000
 """How long a transaction id is remembered: a client that had no answer repeats its request long before that."""
 FORGET_INTERVAL_S = 60 * 60
+FROM_SERVER = ""
+"""Stands for the device of a sender on another server, which does not say it."""
 EVERY_DEVICE = "*"
 """Instead of a device id: all devices of the user."""
 
@@ -94,6 +96,17 @@ class ToDevice:
             batch.writes += drops
             batch.positions = 1 if texts else 0
             await self._journal.submit(batch)
+
+    async def receive(
+        self,
+        sender: str,
+        message_id: str,
+        event_type: str,
+        messages: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    ) -> None:
+        """Take messages that the server of `sender` hands over, of which each id counts once; raises as `send`."""
+        ours = {user: of for user, of in messages.items() if is_of_server(user, self._server_name)}
+        await self.send(sender, FROM_SERVER, message_id, event_type, ours)
 
     async def waiting(
         self, user_id: str, device_id: str, after: Position, upto: Position, limit: int = MAX_DELIVERED

@@ -5,7 +5,7 @@ They only move forward: a receipt for an event before the one that the former re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -45,6 +45,19 @@ class _Mark(NamedTuple):
     thread_id: str
 
 
+_Target = tuple[_Mark, StoredEvent, int]
+"""A mark, the event that it moves to, and when."""
+
+
+class RemoteReceipt(NamedTuple):
+    """A public receipt, as another server tells it."""
+
+    user_id: str
+    event_id: str
+    ts: int
+    thread_id: str
+
+
 class Receipts:
     """Takes note of how far users have read."""
 
@@ -75,7 +88,8 @@ class Receipts:
         `M_INVALID_PARAM` for another type and for a thread that the event is not part of.
         """
         room = await self._access.joined(room_id, user_id)
-        targets: list[tuple[_Mark, StoredEvent]] = []
+        targets: list[_Target] = []
+        now = self._clock.now_ms()
         for type, event_id in marks.items():
             if type not in RECEIPT_TYPES:
                 raise invalid_param(f"A receipt is one of {', '.join(RECEIPT_TYPES)}, not '{type}'.")
@@ -84,8 +98,24 @@ class Receipts:
             _, event = await self._access.visible_event(room_id, event_id, user_id)
             if thread_id != UNTHREADED:
                 await self._check_thread(event.stored, thread_id)
-            targets.append((_Mark(room.number, user_id, type, thread_id), event.stored))
+            targets.append((_Mark(room.number, user_id, type, thread_id), event.stored, now))
         await self._move(room, targets)
+
+    async def receive(self, room: Room, receipts: Sequence[RemoteReceipt]) -> None:
+        """Move receipts of users of other servers forward (server-server API, "Receipts").
+
+        The caller knows that their users are in the room. Receipts for events that are not known here move nothing.
+        """
+        found = await self._events.by_ids(list({receipt.event_id for receipt in receipts}))
+        events = {stored.event_id: stored for stored in found if stored.room == room.number}
+        latest_ts = self._clock.now_ms()
+        targets: list[_Target] = []
+        for user_id, event_id, ts, thread_id in receipts:
+            if event_id in events:
+                mark = _Mark(room.number, user_id, READ, thread_id)
+                targets.append((mark, events[event_id], min(ts, latest_ts)))
+        if targets:
+            await self._move(room, targets)
 
     async def thread_of(self, stored: StoredEvent) -> str:
         """Return the root of the thread that an event is part of, or `main` ("Threaded read receipts")."""
@@ -105,14 +135,14 @@ class Receipts:
         if thread_id not in (stored.event_id, await self.thread_of(stored)):
             raise invalid_param(f"The event {stored.event_id} is not in the thread '{thread_id}'.")
 
-    async def _move(self, room: Room, targets: list[tuple[_Mark, StoredEvent]]) -> None:
-        known = [await self._position_of(mark, room.id) for mark, _ in targets]
+    async def _move(self, room: Room, targets: list[_Target]) -> None:
+        known = [await self._position_of(mark, room.id) for mark, _, _ in targets]
         # From here on nothing waits until the batch is handed over.
         batch = Batch()
         moved: list[_Mark] = []
-        for (mark, stored), position in zip(targets, known, strict=True):
+        for (mark, stored, ts), position in zip(targets, known, strict=True):
             if stored.position > max(position, self._latest.get(mark) or 0):
-                self._add(batch, room, mark, stored)
+                self._add(batch, room, mark, stored, ts)
                 self._latest.put(mark, stored.position)
                 moved.append(mark)
         if not moved:
@@ -124,7 +154,7 @@ class Receipts:
                 self._latest.drop(mark)
             raise
 
-    def _add(self, batch: Batch, room: Room, mark: _Mark, stored: StoredEvent) -> None:
+    def _add(self, batch: Batch, room: Room, mark: _Mark, stored: StoredEvent, ts: int) -> None:
         position = self._journal.next_position + batch.positions
         batch.positions += 1
         if mark.type == FULLY_READ:
@@ -133,8 +163,7 @@ class Receipts:
             batch.writes.append(write)
             batch.feed.append(item)
             return
-        now = self._clock.now_ms()
-        batch.writes.append(PutReceipt(*mark, stored.event_id, stored.position, now, position))
+        batch.writes.append(PutReceipt(*mark, stored.event_id, stored.position, ts, position))
         batch.feed.append(
             ReceiptChanged(
                 position,
@@ -143,7 +172,7 @@ class Receipts:
                 mark.type,
                 mark.thread_id,
                 stored.event_id,
-                now,
+                ts,
                 stored.position,
                 room.number,
             )

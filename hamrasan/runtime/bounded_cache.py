@@ -46,6 +46,10 @@ class BoundedCache(Generic[K, V]):
         """Forget the value of `key`, if there is one."""
         self._values.pop(key, None)
 
+    def items(self) -> list[tuple[K, V]]:
+        """Return all keys with their values, those first that were put in first."""
+        return list(self._values.items())
+
     def drain(self) -> list[tuple[K, V]]:
         """Return all keys with their values, those first that were put in first, and forget them."""
         values, self._values = self._values, {}

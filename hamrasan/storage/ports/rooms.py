@@ -17,6 +17,16 @@ MENTIONS_SOMEONE = 4
 """`m.mentions` names users."""
 INVITES = 8
 """Invites the user of its state key."""
+FORWARD = 16
+"""An event of another server's user that came through this server, which has to pass it on to all others."""
+OUTSIDE = 32
+"""Part of the room's state, but not of its timeline: came along with a join, or by the resolution of a fork.
+
+The highest bit, so that `flags < 32` means what has a place in the timeline; indexes are made for that.
+"""
+
+ALTERED = "altered"
+"""Stands for the redaction's id in `StoredEvent.redacted_by`: the content was not what its server had hashed."""
 
 
 class StoredEvent(NamedTuple):

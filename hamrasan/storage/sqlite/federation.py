@@ -37,7 +37,9 @@ class SqliteFederation:
             "SELECT server, key_id, public_key, valid_until_ts, is_old FROM server_keys WHERE server = ?",
             (server,),
         )
-        return [port.PutServerKey(name, key_id, key, until, bool(old)) for name, key_id, key, until, old in rows]
+        return [
+            port.PutServerKey(name, key_id, key, until, bool(old)) for name, key_id, key, until, old in rows
+        ]
 
     def key_answer(self, server: str) -> port.PutKeyAnswer | None:
         """Return what a server last said of its keys."""

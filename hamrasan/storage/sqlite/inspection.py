@@ -27,6 +27,8 @@ POSITIONS = {
     "waiting_pushes": "SELECT min(position), max(position) FROM waiting_pushes",
     "signature_news": "SELECT min(position), max(position) FROM signature_news",
     "history_floors": "SELECT min(position), max(position) FROM history_floors",
+    "room_servers": "SELECT min(position), max(position) FROM room_servers",
+    "server_messages": "SELECT min(position), max(position) FROM server_messages",
     "cursors": "SELECT min(position) + 1, max(position) FROM cursors",
 }
 """The lowest and the highest position in every table that has any (a test sees to it that none is missing).

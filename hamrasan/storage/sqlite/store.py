@@ -17,6 +17,7 @@ from hamrasan.storage.sqlite import (
     delayed_events,
     devices,
     encryption,
+    exchange,
     federation,
     journal,
     key_backups,
@@ -43,6 +44,7 @@ from hamrasan.storage.sqlite.dehydrated_devices import SqliteDehydratedDevices
 from hamrasan.storage.sqlite.delayed_events import SqliteDelayedEvents
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
+from hamrasan.storage.sqlite.exchange import SqliteExchange
 from hamrasan.storage.sqlite.federation import SqliteFederation
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
@@ -75,6 +77,7 @@ STATEMENTS: Statements = {
     **delayed_events.STATEMENTS,
     **devices.STATEMENTS,
     **encryption.STATEMENTS,
+    **exchange.STATEMENTS,
     **federation.STATEMENTS,
     **journal.STATEMENTS,
     **key_backups.STATEMENTS,
@@ -93,8 +96,10 @@ STATEMENTS: Statements = {
     **user_data.STATEMENTS,
 }
 
-APPENDS = rooms.APPENDS | encryption.APPENDS
-AFTER_APPENDS = rooms.AFTER_APPENDS | devices.AFTER_APPENDS | encryption.AFTER_APPENDS
+APPENDS = rooms.APPENDS | encryption.APPENDS | exchange.APPENDS
+AFTER_APPENDS = (
+    rooms.AFTER_APPENDS | devices.AFTER_APPENDS | encryption.AFTER_APPENDS | exchange.AFTER_APPENDS
+)
 
 DATABASE_FILE = "hamrasan.db"
 LOCK_FILE = "hamrasan.lock"
@@ -142,6 +147,7 @@ class Store:
     upstream: SqliteUpstream
     devices: SqliteDevices
     encryption: SqliteEncryption
+    exchange: SqliteExchange
     cross_signing: SqliteCrossSigning
     dehydrated_devices: SqliteDehydratedDevices
     key_backups: SqliteKeyBackups
@@ -250,6 +256,7 @@ def _assemble(
         upstream=SqliteUpstream(database),
         devices=SqliteDevices(database),
         encryption=SqliteEncryption(database),
+        exchange=SqliteExchange(database),
         cross_signing=SqliteCrossSigning(database),
         dehydrated_devices=SqliteDehydratedDevices(database),
         key_backups=SqliteKeyBackups(database),
