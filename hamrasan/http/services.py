@@ -94,6 +94,7 @@ from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.retention import Retention
+from hamrasan.rooms.server_acls import ServerAcls
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions
 from hamrasan.rooms.timeline import Timeline
@@ -224,6 +225,7 @@ class RoomServices:
     typing: Typing
     watched: WatchedRooms
     retention: Retention
+    server_acls: ServerAcls
 
 
 @dataclass(frozen=True)

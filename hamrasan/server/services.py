@@ -73,6 +73,7 @@ from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.retention import Limits, Retention
+from hamrasan.rooms.server_acls import ServerAcls
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions
 from hamrasan.rooms.timeline import Timeline
@@ -262,6 +263,7 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         typing=typing,
         watched=watched,
         retention=_retention(store, ground, floors),
+        server_acls=ServerAcls(),
     )
 
 

@@ -3,7 +3,8 @@
     python -m tests.spec.extract PATH_TO_SPECIFICATION
 
 Only what a machine checks is kept (paths, parameters, types, required members), no prose and no examples; the result
-is `client_server.json` beside this file. Run it again when the specification has a new version.
+is `client_server.json` and `server_server.json` beside this file. Run it again when the specification has a new
+version.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from typing import Any
 
 import yaml
 
-TARGET = Path(__file__).with_name("client_server.json")
+CLIENT_SERVER, SERVER_SERVER = "client-server", "server-server"
+TARGETS = {
+    CLIENT_SERVER: Path(__file__).with_name("client_server.json"),
+    SERVER_SERVER: Path(__file__).with_name("server_server.json"),
+}
+OF_SERVERS = "federation:"
+"""Begins the name of an operation of the server-server API where the client-server API has one with the same name."""
 METHODS = ("get", "put", "post", "delete", "patch")
 KEPT = frozenset(
     (
@@ -117,11 +124,11 @@ class Extractor:
         return found
 
 
-def extract(specification: Path) -> dict[str, Any]:
-    """Return all operations of the client-server API, and the schemas that they share."""
+def extract(specification: Path, api: str) -> dict[str, Any]:
+    """Return all operations of one of the APIs, and the schemas that they share."""
     extractor = Extractor()
     operations: dict[str, Any] = {}
-    for path in sorted((specification / "data/api/client-server").glob("*.yaml")):
+    for path in sorted((specification / "data/api" / api).glob("*.yaml")):
         document = extractor.load(path.resolve())
         prefix = document["servers"][0]["variables"]["basePath"]["default"].rstrip("/")
         for template, methods in document["paths"].items():
@@ -137,7 +144,17 @@ def extract(specification: Path) -> dict[str, Any]:
     return {"operations": operations, "$defs": extractor.definitions}
 
 
-if __name__ == "__main__":
-    found = extract(Path(sys.argv[1]))
+def write(found: dict[str, Any], target: Path) -> None:
+    """Write what was found as JSON with a line for each operation and definition."""
     text = json.dumps(found, ensure_ascii=False, indent=None, sort_keys=True, separators=(",", ":"))
-    TARGET.write_text(text.replace('},"', '},\n"') + "\n", encoding="utf-8")
+    target.write_text(text.replace('},"', '},\n"') + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for_clients, for_servers = (extract(Path(sys.argv[1]), api) for api in TARGETS)
+    for_servers["operations"] = {
+        OF_SERVERS + name if name in for_clients["operations"] else name: operation
+        for name, operation in for_servers["operations"].items()
+    }
+    write(for_clients, TARGETS[CLIENT_SERVER])
+    write(for_servers, TARGETS[SERVER_SERVER])

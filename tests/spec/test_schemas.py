@@ -40,3 +40,12 @@ def test_literal_paths_win_over_parameters() -> None:
     found = find_operation("GET", "/_matrix/client/v3/pushrules/")
     assert found is not None
     assert found.id == "getPushRules"
+
+
+def test_answers_to_servers_are_looked_at_as_well() -> None:
+    path = "/_matrix/federation/v1/query/directory"
+    assert problems_of("GET", path, 200, b'{"room_id":"!a:b","servers":["b"]}') == []
+    assert problems_of("GET", path, 200, b'{"room_id":"!a:b"}')
+    found = find_operation("GET", "/_matrix/federation/v1/publicRooms")
+    assert found is not None
+    assert found.id == "federation:getPublicRooms"

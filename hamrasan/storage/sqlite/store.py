@@ -60,6 +60,7 @@ from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.search_index import SqliteSearchIndex
 from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.server_notices import SqliteServerNotices
+from hamrasan.storage.sqlite.serving import SqliteServing
 from hamrasan.storage.sqlite.sharing import SqliteSharing
 from hamrasan.storage.sqlite.sliding import SqliteSlidingConnections
 from hamrasan.storage.sqlite.thread_subscriptions import SqliteThreadSubscriptions
@@ -138,6 +139,7 @@ class Store:
     room_index: SqliteRoomIndex
     sliding_connections: SqliteSlidingConnections
     relations: SqliteRelations
+    serving: SqliteServing
     sharing: SqliteSharing
     accounts: SqliteAccounts
     application_services: SqliteApplicationServices
@@ -247,6 +249,7 @@ def _assemble(
         room_index=SqliteRoomIndex(database, recent),
         sliding_connections=SqliteSlidingConnections(database),
         relations=SqliteRelations(database),
+        serving=SqliteServing(database),
         sharing=SqliteSharing(database),
         accounts=SqliteAccounts(database),
         application_services=SqliteApplicationServices(database),
