@@ -270,7 +270,9 @@ class Sender:
             destination.retry.clear()
             pause_s = (parts.client.back_off.retry_ts(destination.name) - parts.clock.now_ms()) / 1000
             if destination.failures:
-                pause_s = max(pause_s, min(FIRST_PAUSE_S * 2 ** min(destination.failures - 1, 12), MAX_PAUSE_S))
+                pause_s = max(
+                    pause_s, min(FIRST_PAUSE_S * 2 ** min(destination.failures - 1, 12), MAX_PAUSE_S)
+                )
             if pause_s <= 0:
                 return
             try:
@@ -315,9 +317,7 @@ class Sender:
         if destination.plan is not None:
             return
         upto = max(self._upto or 0, destination.sent_upto)
-        news = await parts.exchange.news_of_rooms(
-            name, parts.own, destination.sent_upto, upto, CATCH_UP_ALL
-        )
+        news = await parts.exchange.news_of_rooms(name, parts.own, destination.sent_upto, upto, CATCH_UP_ALL)
         if not news.are_all:
             _log.info("a server gets the latest event of each room", server=name, rooms=len(news.positions))
         destination.plan = Plan(news.positions, upto)

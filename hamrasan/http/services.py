@@ -83,12 +83,14 @@ from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
 from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.erasure import Erasure
+from hamrasan.rooms.federated_events import FederatedEvents
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
 from hamrasan.rooms.network_directories import NetworkDirectories
 from hamrasan.rooms.new_rooms import NewRooms
 from hamrasan.rooms.receipts import Receipts
+from hamrasan.rooms.reception import Reception
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
@@ -226,6 +228,8 @@ class RoomServices:
     watched: WatchedRooms
     retention: Retention
     server_acls: ServerAcls
+    reception: Reception
+    federated_events: FederatedEvents
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,36 @@ from typing import Any
 from hamrasan.protocol.auth_rules import auth_types, check_auth
 from hamrasan.protocol.canonical_json import compact, encode_canonical, parse_json
 from hamrasan.protocol.errors import forbidden, too_large
-from hamrasan.protocol.event import Event
+from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.event_format import build_pdu, max_depth
-from hamrasan.protocol.hashing import seal, seal_message, seals_as_message
-from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
+from hamrasan.protocol.hashing import (
+    check_content_hash,
+    encode_event,
+    seal,
+    seal_message,
+    seals_as_message,
+)
+from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_PREV_EVENTS, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
 from hamrasan.protocol.push_rules.classify import EventNotice, classify
 from hamrasan.protocol.redaction import redact_content
 from hamrasan.protocol.relations import relation_of
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.room import Member, Room
+from hamrasan.storage.ports.federated_rooms import (
+    AddExtremity,
+    DropExtremities,
+    DropMembership,
+    OutsideEvent,
+    StateFlipped,
+)
 from hamrasan.storage.ports.journal import Batch, CommitFailed, Journal, Position
 from hamrasan.storage.ports.rooms import (
+    ALTERED,
     INVITES,
     MENTIONS_ROOM,
     MENTIONS_SOMEONE,
     NOTIFIES,
+    OUTSIDE,
     PutMembership,
     RedactEvent,
     RoomEvents,
@@ -73,7 +88,10 @@ class Decision:
         """What the event that is being built says of when it was sent."""
         self._after = after
         self._first: Position = journal.next_position if after is None else after.end
+        self._next: Position = self._first
         self._events: list[StoredEvent] = []
+        self._flipped: list[StoredEvent] = []
+        self._gone: list[StateKey] = []
         self._undo: list[Callable[[], None]] = []
         self.batch = Batch()
 
@@ -85,7 +103,7 @@ class Decision:
     @property
     def end(self) -> Position:
         """The position after the last event that was accepted."""
-        return self._first + len(self._events)
+        return self._next
 
     def add(self, new: NewEvent) -> StoredEvent:
         """Accept `new` after what was accepted before, or raise `NotAllowed` or `M_TOO_LARGE` and change nothing."""
@@ -94,8 +112,89 @@ class Decision:
         except BaseException:
             self.undo()
             raise
-        self._apply(new, stored)
+        self._apply(stored, new.content)
+        txn, transactions = new.txn, self._room.transactions
+        if txn is not None and transactions is not None:
+            transactions.note(new.sender, txn)
+            self._undo.append(lambda: transactions.forget(new.sender, txn))
+        if new.redacts is not None:
+            self.redact(new.redacts, stored)
         return stored
+
+    def receive(
+        self,
+        event: Event,
+        flags: int = 0,
+        extremities: Mapping[str, int] | None = None,
+        *,
+        is_current: bool = True,
+    ) -> StoredEvent:
+        """Accept an event of another server, which the caller has judged by everything that the rules say.
+
+        `extremities` are those after it, with their depths; without, it is the only one. `is_current` says whether it
+        is, if it is a state event, the state from now on.
+        """
+        room = self._room
+        stored = stored_event(event, room, self._next, flags | self._flags_of(event))
+        self._apply(stored, event.content, is_current=is_current)
+        if extremities is not None and tuple(extremities) != room.extremities:
+            room.extremities, room.depth, room.listed = (
+                tuple(extremities),
+                max(extremities.values()),
+                True,
+            )
+            self.batch.writes += [AddExtremity(room.number, id_, depth) for id_, depth in extremities.items()]
+        return stored
+
+    def put_outside(self, event: Event) -> StoredEvent:
+        """Put an event into the room that is in no timeline; it takes a position like every other."""
+        room = self._room
+        stored = stored_event(event, room, self._next, OUTSIDE)
+        self._next += 1
+        self.batch.writes.append(OutsideEvent._make(stored))
+        return stored
+
+    def flip(self, key: StateKey, stored: StoredEvent | None, position: Position) -> None:
+        """Make an event that is in the room already, or none, the state under `key` from `position` on."""
+        room, writes = self._room, self.batch.writes
+        before = room.state_head
+        self._undo.append(lambda: setattr(room, "state_head", before))
+        room.state_head = position
+        where = 0 if stored is None else stored.position
+        writes.append(StateVersion(room.number, *key, position, where))
+        if key[0] == "m.room.member":
+            self._flip_member(key[1], stored, position)
+        else:
+            entry = room.state.get(key)
+            self._undo.append(lambda: room.restore_state(key, entry))
+            if stored is None:
+                room.restore_state(key, None)
+            else:
+                room.put_state(stored)
+        if stored is None:
+            self._gone.append(key)
+        else:
+            self._flipped.append(stored)
+
+    def _flip_member(self, user_id: str, stored: StoredEvent | None, position: Position) -> None:
+        room, writes = self._room, self.batch.writes
+        member, placed = room.members.get(user_id), room.placed.get(user_id)
+        self._undo.append(lambda: room.put_member(user_id, member, placed))
+        if stored is None:
+            room.put_member(user_id, None)
+            writes.append(DropMembership(room.number, user_id))
+            return
+        membership = str(parse_json(stored.content)["membership"])
+        room.put_member(
+            user_id,
+            Member(membership, position, stored.event_id),
+            None if stored.position == position else stored.position,
+        )
+        writes.append(
+            PutMembership(
+                room.number, user_id, membership, position, stored.event_id, stored.sender, position
+            )
+        )
 
     def undo(self) -> None:
         """Take everything back that was accepted since the decision began."""
@@ -103,6 +202,7 @@ class Decision:
             step()
         self._undo.clear()
         self._events.clear()
+        self._next = self._first
         if self._after is not None:
             self._after.undo()
 
@@ -127,8 +227,11 @@ class Decision:
     def _complete(self) -> Batch:
         """Return the batch with everything that belongs to it."""
         batch = self.batch
-        batch.positions = len(self._events)
+        batch.positions = self._next - self._first
         batch.feed.insert(0, RoomEvents(self._room.id, self._events))
+        if self._flipped or self._gone:
+            room = self._room
+            batch.feed.append(StateFlipped(room.id, room.number, room.state_head, self._flipped, self._gone))
         if self._after is not None:
             before = self._after._complete()
             batch.positions += before.positions
@@ -164,6 +267,11 @@ class Decision:
             txn_device=None if new.txn is None else new.txn.device_id,
             txn_id=None if new.txn is None else new.txn.txn_id,
         )
+
+    @property
+    def _prev_events(self) -> tuple[str, ...]:
+        """The extremities, after a very wide fork only the newest of them."""
+        return self._room.extremities[-MAX_PREV_EVENTS:]
 
     @property
     def _depth(self) -> int:
@@ -208,7 +316,7 @@ class Decision:
             state_key=new.state_key,
             origin_server_ts=self._sent_ms,
             depth=self._depth,
-            prev_events=list(room.extremities),
+            prev_events=list(self._prev_events),
             auth_events=auth_events,
             redacts=None if new.redacts is None else new.redacts.event_id,
         )
@@ -230,7 +338,7 @@ class Decision:
             content=content,
             origin_server_ts=self._sent_ms,
             depth=self._depth,
-            prev_events=room.extremities,
+            prev_events=self._prev_events,
             auth_events=auth_events,
         )
         return content, envelope, event_id
@@ -257,26 +365,31 @@ class Decision:
                 flags |= MENTIONS_ROOM
         return flags
 
-    def _apply(self, new: NewEvent, stored: StoredEvent) -> None:
+    def _flags_of(self, event: Event) -> int:
+        return self._flags(classify(event.type, event.state_key, event.content, event.sender), event.sender)
+
+    def _apply(self, stored: StoredEvent, content: Mapping[str, Any], *, is_current: bool = True) -> None:
         room, writes = self._room, self.batch.writes
         self._events.append(stored)
+        self._next += 1
         writes.append(stored)
-        before = (room.head, room.depth, room.extremities)
+        before = (room.head, room.depth, room.extremities, room.listed)
         self._undo.append(lambda: self._restore(before))
         room.head, room.depth, room.extremities = stored.position, stored.depth, (stored.event_id,)
-        txn, transactions = new.txn, room.transactions
-        if txn is not None and transactions is not None:
-            transactions.note(stored.sender, txn)
-            self._undo.append(lambda: transactions.forget(stored.sender, txn))
+        if room.listed:
+            room.listed = False
+            writes.append(DropExtremities(room.number))
         if stored.state_key is not None:
-            self._apply_state(new, stored, stored.state_key)
+            if is_current:
+                self._apply_state(stored, content, stored.state_key)
         elif stored.rel_type == "m.thread" and stored.relates_to is not None:
             writes.append(ThreadActivity(room.number, stored.relates_to, stored.position))
-        if new.redacts is not None:
-            self._redact(new.redacts, stored)
 
-    def _apply_state(self, new: NewEvent, stored: StoredEvent, state_key: str) -> None:
+    def _apply_state(self, stored: StoredEvent, content: Mapping[str, Any], state_key: str) -> None:
         room, writes = self._room, self.batch.writes
+        state_head = room.state_head
+        self._undo.append(lambda: setattr(room, "state_head", state_head))
+        room.state_head = stored.position
         writes.append(StateVersion(room.number, stored.type, state_key, stored.position, stored.position))
         if stored.type != "m.room.member":
             key = (stored.type, state_key)
@@ -284,9 +397,9 @@ class Decision:
             self._undo.append(lambda: room.restore_state(key, entry))
             room.put_state(stored)
             return
-        member = room.members.get(state_key)
-        self._undo.append(lambda: room.put_member(state_key, member))
-        membership = new.content["membership"]
+        member, placed = room.members.get(state_key), room.placed.get(state_key)
+        self._undo.append(lambda: room.put_member(state_key, member, placed))
+        membership = content["membership"]
         room.put_member(state_key, Member(membership, stored.position, stored.event_id))
         writes.append(
             PutMembership(
@@ -300,14 +413,45 @@ class Decision:
             )
         )
 
-    def _redact(self, target: StoredEvent, redaction: StoredEvent) -> None:
+    def redact(self, target: StoredEvent, redaction: StoredEvent) -> None:
+        """Take the content of an event away, as the accepted event `redaction` says."""
         content = redact_content(target.type, parse_json(target.content), self._room.version)
         redacted = target._replace(content=compact(encode_canonical(content)), redacted_by=redaction.event_id)
         self.batch.writes.append(RedactEvent(redacted.content, redaction.event_id, target.position))
         self.batch.feed.append(EventRedacted(self._room.id, redacted))
 
-    def _restore(self, before: tuple[int, int, tuple[str, ...]]) -> None:
-        self._room.head, self._room.depth, self._room.extremities = before
+    def _restore(self, before: tuple[int, int, tuple[str, ...], bool]) -> None:
+        room = self._room
+        room.head, room.depth, room.extremities, room.listed = before
+
+
+def stored_event(event: Event, room: Room, position: Position, flags: int) -> StoredEvent:
+    """Return an event of another server as it is kept; what its server says beside the event (`unsigned`) is not."""
+    version = room.version
+    pdu = event.pdu
+    envelope = {key: pdu[key] for key in pdu if key not in _COLUMNS and key != "unsigned"}
+    relation = relation_of(event.content)
+    key = event.key
+    is_state_already = key is not None and room.state_event_id(key) == event.event_id
+    return StoredEvent(
+        position=position,
+        room=room.number,
+        event_id=event.event_id,
+        type=event.type,
+        state_key=event.state_key,
+        sender=event.sender,
+        origin_server_ts=event.origin_server_ts,
+        depth=event.depth,
+        content=compact(encode_event(event.content, version)),
+        envelope=compact(encode_event(envelope, version)),
+        replaces=0 if key is None or is_state_already else room.state_position(key),
+        flags=flags,
+        relates_to=None if relation is None else relation.event_id,
+        rel_type=None if relation is None else relation.rel_type,
+        txn_device=None,
+        txn_id=None,
+        redacted_by=None if check_content_hash(pdu, version) else ALTERED,
+    )
 
 
 def _check_size(new: NewEvent, size: int) -> None:

@@ -21,6 +21,7 @@ from hamrasan.rooms.aliases import CANONICAL_ALIAS
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.summary import SUMMARY_KEYS, RoomSummary, summarize
 from hamrasan.runtime.slices import give_way
+from hamrasan.storage.ports.federated_rooms import StateFlipped
 from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.rooms import (
     DirectoryChanged,
@@ -98,6 +99,7 @@ class Directory:
         """Rooms whose entries are not up to date."""
         self._reading = asyncio.Lock()
         registry.journal.listen(RoomEvents, self._committed)
+        registry.journal.listen(StateFlipped, self._flipped)
         registry.journal.listen(DirectoryChanged, self._listing_changed)
         registry.journal.on_failure(self._forget)
 
@@ -188,10 +190,15 @@ class Directory:
         return _entry(summarize(row, joined, lambda event_type: contents.get(event_type, {})))
 
     def _committed(self, item: RoomEvents) -> None:
-        entries = self._entries
-        is_read = self._reading.locked() if entries is None else item.room_id in entries
-        if is_read and _changes_state(item):
+        if self._is_read(item.room_id) and _changes_state(item):
             self._changed(item.room_id)
+
+    def _flipped(self, item: StateFlipped) -> None:
+        if self._is_read(item.room_id):
+            self._changed(item.room_id)
+
+    def _is_read(self, room_id: str) -> bool:
+        return self._reading.locked() if self._entries is None else room_id in self._entries
 
     def _listing_changed(self, change: DirectoryChanged) -> None:
         if self._listing not in (change.listing, EVERY_LISTING):

@@ -13,6 +13,7 @@ from hamrasan.rooms.room import Member, Room
 from hamrasan.rooms.transactions import REMEMBERED, Transactions
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices, give_way
+from hamrasan.storage.ports.federated_rooms import FederatedRoomReader
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -32,13 +33,20 @@ class RoomRegistry:
     """Loads rooms and writes to them. There is at most one `Room` object for a room, ever."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, events: EventReader, state: StateReader, rooms: RoomReader
+        self,
+        journal: Journal,
+        clock: Clock,
+        events: EventReader,
+        state: StateReader,
+        rooms: RoomReader,
+        federated: FederatedRoomReader,
     ) -> None:
         self.journal = journal
         self.clock = clock
         self.events = events
         self.state = state
         self.rooms = rooms
+        self.federated = federated
         self._loaded: weakref.WeakValueDictionary[str, Room] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[str, Room] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Room]] = {}
@@ -165,13 +173,28 @@ class RoomRegistry:
         await give_way()
         room = Room(row)
         tail = await self.events.page(row.room, 0, self.journal.durable, TAIL_ON_LOAD, backwards=True)
-        room.fill(await self.state.current(row.room), tail[::-1])
+        room.fill(
+            await self.state.current(row.room), tail[::-1], federated := await self.federated.room(row.room)
+        )
         slices = Slices(self.clock)
         for member in await self.rooms.members(row.room):
             room.put_member(member.user_id, Member(member.membership, member.position, member.event_id))
             await slices.pause()
+        if federated is not None and federated.flipped:
+            room.placed = {
+                user_id: placed
+                for user_id, position, placed in await self.federated.flipped_members(row.room)
+                if user_id in room.members and room.members[user_id].position == position
+            }
         self._keep(room)
         return room
+
+    def forget(self, room: Room) -> None:
+        """Drop a room from memory that is not what the disk holds; it is loaded again when needed."""
+        room.stale = True
+        self._recent.pop(room.id, None)
+        if self._loaded.get(room.id) is room:
+            del self._loaded[room.id]
 
     def _keep(self, room: Room) -> None:
         self._loaded[room.id] = room
@@ -191,8 +214,6 @@ class RoomRegistry:
 
     def _drop_undurable(self) -> None:
         """Forget every room whose decided view runs ahead of the disk; it is loaded again when needed."""
-        for room_id, room in list(self._loaded.items()):
+        for room in list(self._loaded.values()):
             if room.head > self.journal.durable:
-                room.stale = True
-                self._recent.pop(room_id, None)
-                del self._loaded[room_id]
+                self.forget(room)

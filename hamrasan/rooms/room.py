@@ -17,6 +17,7 @@ from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.rooms.timeline_event import TimelineEvent, parsed_event
 from hamrasan.rooms.transactions import Transactions
+from hamrasan.storage.ports.federated_rooms import FederatedRoomRow
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import RoomRow, StoredEvent
 
@@ -44,6 +45,7 @@ class Member(NamedTuple):
 
     membership: str
     position: Position
+    """From where on it is so; the event itself may be older, where a fork brought it back."""
     event_id: str
 
 
@@ -60,19 +62,29 @@ class Room:
     __slots__ = (
         "__weakref__",
         "_power_levels",
+        "awaited",
         "depth",
         "durable_head",
         "extremities",
+        "flipped",
+        "forked",
         "head",
         "id",
         "invited",
         "joined",
+        "listed",
         "members",
+        "missing",
         "number",
+        "pending_redactions",
+        "placed",
         "related",
         "row",
+        "seeded",
+        "servers",
         "stale",
         "state",
+        "state_head",
         "tail",
         "tail_bytes",
         "tail_start",
@@ -90,9 +102,26 @@ class Room:
         self.members: dict[str, Member] = {}
         self.joined = 0
         self.invited = 0
+        self.servers: dict[str, int] = {}
+        """How many users of each server are in the room."""
         self.head: Position = 0
+        self.state_head: Position = 0
+        """The state has not changed since this position."""
         self.depth = 0
+        """The greatest of the extremities'."""
         self.extremities: tuple[str, ...] = ()
+        """What the next event will follow: the last event; several, the newest last, after a fork."""
+        self.listed = False
+        """The extremities are written down, since they are not just the last event by position."""
+        self.seeded: Position = 0
+        self.forked: Position = 0
+        self.flipped: Position = 0
+        self.missing: tuple[str, ...] = ()
+        self.awaited: tuple[str, ...] = ()
+        self.pending_redactions: dict[str, str] = {}
+        """What is special about a room that other servers are in: see `FederatedRoomRow`."""
+        self.placed: dict[str, Position] = {}
+        """Positions of those member events that a fork brought back."""
         self.transactions: Transactions | None = None
         """Those of the last events, decided or durable; None until somebody sends with a transaction id."""
         self.tail: deque[TimelineEvent] = deque()
@@ -105,7 +134,12 @@ class Room:
         self.stale = False
         self._power_levels: PowerLevels | None = None
 
-    def fill(self, state: Sequence[StoredEvent], tail: Sequence[StoredEvent]) -> None:
+    def fill(
+        self,
+        state: Sequence[StoredEvent],
+        tail: Sequence[StoredEvent],
+        federated: FederatedRoomRow | None = None,
+    ) -> None:
         """Take over what the store holds of the room but for members; `tail` is its last events, the oldest first."""
         for stored in state:
             self.put_state(stored)
@@ -114,8 +148,16 @@ class Room:
             self.head, self.depth, self.extremities = last.position, last.depth, (last.event_id,)
             self.durable_head = last.position
             self.tail_start = tail[0].position - 1
+            self.state_head = last.position
             for stored in tail:
                 self._append(TimelineEvent(stored))
+        if federated is not None:
+            self.put_federated(federated)
+            self.pending_redactions = dict(federated.pending_redactions)
+            if federated.extremities:
+                self.listed = True
+                self.extremities = tuple(event_id for event_id, _ in federated.extremities)
+                self.depth = max(depth for _, depth in federated.extremities)
 
     # What the authorization rules read.
 
@@ -168,6 +210,8 @@ class Room:
         """Return the position of the current state event under `key`, 0 if there is none."""
         if key[0] == "m.room.member":
             member = self.members.get(key[1])
+            if self.placed and key[1] in self.placed:
+                return self.placed[key[1]]
             return 0 if member is None else member.position
         entry = self.state.get(key)
         return 0 if entry is None else entry.stored.position
@@ -188,18 +232,43 @@ class Room:
             self.state[key] = entry
         self._power_levels_changed(key)
 
-    def put_member(self, user_id: str, member: Member | None) -> None:
-        """Set (or, with None, take away) a membership, keeping the counts."""
+    def put_member(self, user_id: str, member: Member | None, placed: Position | None = None) -> None:
+        """Set (or, with None, take away) a membership, keeping the counts.
+
+        `placed` is where the event stands, if that is not where the membership begins.
+        """
         before = self.members.get(user_id)
-        if before is not None:
-            self.joined -= before.membership == "join"
-            self.invited -= before.membership == "invite"
+        was_joined = before is not None and before.membership == "join"
+        is_joined = member is not None and member.membership == "join"
+        if was_joined != is_joined:
+            change = 1 if is_joined else -1
+            self.joined += change
+            self._count_server(user_id.partition(":")[2], change)
+        self.invited -= before is not None and before.membership == "invite"
+        self.placed.pop(user_id, None)
         if member is None:
             self.members.pop(user_id, None)
             return
-        self.joined += member.membership == "join"
         self.invited += member.membership == "invite"
         self.members[user_id] = member
+        if placed is not None:
+            self.placed[user_id] = placed
+
+    def put_federated(self, row: FederatedRoomRow) -> None:
+        """Take over what is special about a room, but for its extremities and what is to be redacted."""
+        self.seeded, self.forked, self.flipped, self.missing, self.awaited = row[:5]
+
+    def put_moved(self, moved: StoredEvent) -> None:
+        """Take note that an event of the state has got a place elsewhere."""
+        key = (moved.type, moved.state_key or "")
+        if moved.type == "m.room.member":
+            member = self.members.get(key[1])
+            if member is not None and member.event_id == moved.event_id:
+                self.placed[key[1]] = moved.position
+            return
+        entry = self.state.get(key)
+        if entry is not None and entry.stored.event_id == moved.event_id:
+            self.put_state(moved)
 
     def committed(self, events: Sequence[StoredEvent]) -> None:
         """Take note that these events are durable: readers may see them now."""
@@ -241,6 +310,13 @@ class Room:
             if len(self.related) > TAIL_EVENTS * 2:
                 self.related = {e.stored.relates_to for e in self.tail if e.stored.relates_to is not None}
             self.related.add(event.stored.relates_to)
+
+    def _count_server(self, server: str, change: int) -> None:
+        count = self.servers.get(server, 0) + change
+        if count:
+            self.servers[server] = count
+        else:
+            self.servers.pop(server, None)
 
     def _power_levels_changed(self, key: StateKey) -> None:
         if key in (POWER_LEVELS, CREATE):

@@ -61,6 +61,7 @@ from hamrasan.rooms.aliases import Aliases
 from hamrasan.rooms.directory import Directory
 from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.erasure import Erasure
+from hamrasan.rooms.federated_events import FederatedEvents
 from hamrasan.rooms.followers import EventFeed
 from hamrasan.rooms.history import History
 from hamrasan.rooms.membership import Membership
@@ -68,6 +69,7 @@ from hamrasan.rooms.messages import Messages
 from hamrasan.rooms.network_directories import NetworkDirectories
 from hamrasan.rooms.new_rooms import NewRooms
 from hamrasan.rooms.receipts import Receipts
+from hamrasan.rooms.reception import Reception
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
@@ -216,7 +218,7 @@ def _personal(store: Store, clock: Clock, queries: ServiceQueries) -> PersonalSe
 
 def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: ServiceQueries) -> RoomServices:
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
-    registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms)
+    registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms, store.federated_rooms)
     floors: dict[int, Position] = {}
     history = History(store.state, floors)
     erasure = Erasure(store.accounts, history)
@@ -264,6 +266,8 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         watched=watched,
         retention=_retention(store, ground, floors),
         server_acls=ServerAcls(),
+        reception=Reception(registry),
+        federated_events=FederatedEvents(registry, name, ground.signing_key),
     )
 
 

@@ -20,6 +20,7 @@ from hamrasan.runtime.slices import Slices, give_way
 from hamrasan.storage.ports.cross_signing import SignaturesChanged
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
+from hamrasan.storage.ports.federated_rooms import StateFlipped
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import (
     MembershipRow,
@@ -210,6 +211,7 @@ class Notifier:
         self._lookups: set[asyncio.Task[None]] = set()
         self._device_lookups = 0
         journal.listen(RoomEvents, self._room_events)
+        journal.listen(StateFlipped, self._state_flipped)
         journal.listen(ReceiptChanged, self._receipt_changed)
         journal.listen(AccountDataChanged, self._account_data_changed)
         journal.listen(ThreadSubscriptionChanged, self._subscription_changed)
@@ -356,6 +358,17 @@ class Notifier:
         activity = self._activity.get(item.room_id)
         if activity is not None:
             self._wake(activity.watchers)
+
+    def _state_flipped(self, item: StateFlipped) -> None:
+        """Take note of memberships that a fork brought back or took away; its last event has come before this."""
+        for stored in item.events:
+            if stored.type == "m.room.member":
+                self._membership_changed(item.room_id, stored._replace(position=item.position))
+        for event_type, user_id in item.gone:
+            stream = self._streams.get(user_id) if event_type == "m.room.member" else None
+            if stream is not None:
+                stream.memberships.pop(item.room_id, None)
+                self._unwatch(stream, item.room_id)
 
     def _membership_changed(self, room_id: str, stored: StoredEvent) -> None:
         user_id = stored.state_key or ""

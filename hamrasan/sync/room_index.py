@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections.abc import Sequence
 
 from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.storage.ports.federated_rooms import StateFlipped
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.room_index import RoomIndexReader
-from hamrasan.storage.ports.rooms import RoomEvents
+from hamrasan.storage.ports.rooms import RoomEvents, StoredEvent
 from hamrasan.storage.ports.user_data import ReceiptChanged
 
 PAGE = 5_000
@@ -28,6 +30,7 @@ class RoomIndex:
         self._types: dict[int, str] = {}
         self._loading: asyncio.Task[None] | None = None
         journal.listen(RoomEvents, self._room_events)
+        journal.listen(StateFlipped, self._state_flipped)
         journal.listen(ReceiptChanged, self._receipt_changed)
 
     async def load(self) -> None:
@@ -89,7 +92,14 @@ class RoomIndex:
         if last.room >= len(self._events):
             self._reach(last.room)
         self._events[last.room] = last.position
-        for stored in change.events:
+        self._note_state(change.events)
+
+    def _state_flipped(self, change: StateFlipped) -> None:
+        self._reach(change.room)
+        self._note_state(change.events)
+
+    def _note_state(self, events: Sequence[StoredEvent]) -> None:
+        for stored in events:
             if stored.state_key == "":
                 if stored.type == "m.room.encryption":
                     self._encrypted[stored.room] = 1

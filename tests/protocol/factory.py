@@ -16,8 +16,9 @@ Events have real hashes and ids.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from hamrasan.protocol.auth_rules import MapAuthState, NotAllowed, auth_types, check_auth
 from hamrasan.protocol.event import Event, StateKey, event_from_pdu
@@ -75,16 +76,15 @@ class World:
         check_auth(event, self.auth_state, self.version)
         return self.add(event)
 
-    def fork(self) -> World:
+    def fork(self) -> Self:
         """Return a branch that begins here; both know all events, each goes on with its own state."""
-        branch = World.__new__(World)
-        branch.__dict__.update(self.__dict__)
+        branch = copy(self)
         branch.state, branch.heads = dict(self.state), list(self.heads)
         return branch
 
-    def merged(self, *others: World) -> World:
+    def merged(self, *others: World) -> Self:
         """Return a branch on top of this one and the others, with the resolution of their states."""
-        branches = [self, *others]
+        branches: list[World] = [self, *others]
         branch = self.fork()
         branch.state = self.resolved([each.state for each in branches])
         branch.heads = [head for each in branches for head in each.heads]

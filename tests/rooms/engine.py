@@ -39,7 +39,9 @@ class Engine:
     def fresh_registry(self) -> RoomRegistry:
         """Return a registry that has nothing in memory."""
         store = self.store
-        return RoomRegistry(store.journal, self.clock, store.events, store.state, store.rooms)
+        return RoomRegistry(
+            store.journal, self.clock, store.events, store.state, store.rooms, store.federated_rooms
+        )
 
     async def room(self, version: str = "12", join_rule: str = "public", **levels: Any) -> Room:
         """Make a room of ALICE's."""

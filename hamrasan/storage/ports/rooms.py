@@ -293,7 +293,10 @@ class StateReader(Protocol):
         """Return the memberships as they were at `position`."""
 
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
-        """Return every event that was ever the state under one key, the oldest first."""
+        """Return every event that was ever the state under one key, the oldest first.
+
+        The position of each is the one from which on it was the state: after a fork that is not always its own.
+        """
 
     async def has_changed(self, room: int, after: Position, upto: Position) -> bool:
         """Return whether any state event came with after < position <= upto."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hamrasan.storage.sqlite.database import Snapshot, connect, missing_migrations
+from hamrasan.storage.sqlite.federated_rooms import SqliteFederatedRooms
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
@@ -15,7 +16,7 @@ from hamrasan.storage.sqlite.store import DATABASE_FILE, StoreMissing, StoreOutd
 
 POSITIONS = {
     "rooms": "SELECT min(position), max(position) FROM rooms",
-    "events": "SELECT min(position), max(position) FROM events",
+    "events": "SELECT (SELECT min(position) FROM events WHERE position > 0), max(position) FROM events",
     "recent_events": "SELECT min(position), max(position) FROM recent_events",
     "state_versions": "SELECT min(position), max(position) FROM state_versions",
     "memberships": "SELECT min(position), max(position) FROM memberships",
@@ -29,11 +30,13 @@ POSITIONS = {
     "history_floors": "SELECT min(position), max(position) FROM history_floors",
     "room_servers": "SELECT min(position), max(position) FROM room_servers",
     "server_messages": "SELECT min(position), max(position) FROM server_messages",
+    "branch_states": "SELECT min(position), max(position) FROM branch_states",
     "cursors": "SELECT min(position) + 1, max(position) FROM cursors",
 }
 """The lowest and the highest position in every table that has any (a test sees to it that none is missing).
 
-A cursor may stand before the first position: then nothing has been dealt with.
+A cursor may stand before the first position: then nothing has been dealt with. Events from before this server was in
+a room are below zero.
 """
 
 
@@ -55,6 +58,7 @@ class Inspection:
         self.rooms = SqliteRooms(self.database)
         self.events = SqliteEvents(self.database, RecentEvents(self.database))
         self.state = SqliteState(self.database)
+        self.federated_rooms = SqliteFederatedRooms(self.database, RecentEvents(self.database))
         self.server = SqliteServer(self.database)
 
     def damages(self) -> list[str]:

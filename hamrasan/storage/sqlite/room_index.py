@@ -8,7 +8,7 @@ from hamrasan.storage.sqlite.recent_events import RecentEvents
 
 _PAGE = """
     SELECT r.room,
-        (SELECT max(e.position) FROM events e WHERE e.room = r.room),
+        (SELECT max(e.position) FROM events e WHERE e.room = r.room AND e.flags < 32),
         (SELECT max(t.position) FROM receipts t WHERE t.room = r.room),
         (SELECT e.content FROM state_versions s JOIN events e ON e.position = s.event_position
          WHERE s.room = r.room AND s.type = 'm.room.create' AND s.state_key = ''

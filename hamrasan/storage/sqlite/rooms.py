@@ -52,10 +52,11 @@ APPENDS: frozenset[type] = frozenset({port.StoredEvent, RecentEvent, port.StateV
 AFTER_APPENDS: frozenset[type] = frozenset({port.RedactEvent})
 """Writes that change rows which the same commit may have brought: a message and its redaction arrive together."""
 
-_EVENT = (
-    "e.position, e.room, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.depth, e.content, e.envelope,"
+_EVENT_BUT_POSITION = (
+    "e.room, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.depth, e.content, e.envelope,"
     " e.replaces, e.flags, e.relates_to, e.rel_type, e.txn_device, e.txn_id, e.redacted_by"
 )
+_EVENT = "e.position, " + _EVENT_BUT_POSITION
 SELECT_EVENT = "SELECT " + _EVENT + " FROM events e "
 _SELECT_ANY = "SELECT " + _EVENT + " FROM all_events e "
 _AT_LATEST = (
@@ -70,7 +71,7 @@ _AT_GROUP = (
 _FOLLOWING = """
     SELECT r.room_id, e.* FROM (
         SELECT * FROM (
-            SELECT * FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3
+            SELECT * FROM events WHERE position > ?1 AND position <= ?2 AND flags < 32 ORDER BY position LIMIT ?3
         )
         UNION ALL SELECT * FROM (
             SELECT * FROM recent_events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3
@@ -79,21 +80,22 @@ _FOLLOWING = """
 _LATEST = """
     SELECT position FROM (
         SELECT * FROM (
-            SELECT position FROM events WHERE room = ?1 AND position <= ?2 ORDER BY position DESC LIMIT ?3 + 1
+            SELECT position FROM events WHERE room = ?1 AND position <= ?2 AND flags < 32
+            ORDER BY position DESC LIMIT ?3 + 1
         )
         UNION ALL SELECT position FROM recent_events WHERE room = ?1 AND position <= ?2
     ) ORDER BY position DESC LIMIT 1 OFFSET ?3"""
 _TRANSACTIONS = """
     SELECT sender, txn_device, txn_id FROM (
         SELECT position, sender, txn_device, txn_id FROM events
-        WHERE room = ?1 AND position > ?2 AND position <= ?3 AND txn_id IS NOT NULL
+        WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags < 32 AND txn_id IS NOT NULL
         UNION ALL
         SELECT position, sender, txn_device, txn_id FROM recent_events
         WHERE room = ?1 AND position > ?2 AND position <= ?3 AND txn_id IS NOT NULL
     ) ORDER BY position"""
 _MADE_BY = """
     SELECT * FROM (
-        SELECT position, event_id FROM events WHERE room = ?1 AND position <= ?2
+        SELECT position, event_id FROM events WHERE room = ?1 AND position <= ?2 AND flags < 32
         AND sender = ?3 AND txn_device = ?4 AND txn_id = ?5 ORDER BY position DESC LIMIT 1
     )
     UNION ALL
@@ -102,8 +104,8 @@ _MADE_BY = """
 _LAST_OWN = """
     SELECT max(
         ifnull((
-            SELECT position FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND sender = ?4
-            AND rel_type IS NULL ORDER BY position DESC LIMIT 1
+            SELECT position FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags < 32
+            AND sender = ?4 AND rel_type IS NULL ORDER BY position DESC LIMIT 1
         ), 0),
         ifnull((
             SELECT position FROM recent_events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND sender = ?4
@@ -111,13 +113,13 @@ _LAST_OWN = """
         ), 0)
     )"""
 _NOTABLE = """
-    SELECT * FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3
+    SELECT * FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags < 32
     AND (flags NOT IN (0, ?5) OR rel_type IS NOT NULL AND (flags <> 0 OR sender = ?4))
     UNION ALL
     SELECT * FROM recent_events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags NOT IN (0, ?5)"""
 """Events of the table for recent ones relate to nothing."""
 _COUNT_PLAIN = """
-    SELECT count(*) FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags = ?4
+    SELECT count(*) FROM events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags < 32 AND flags = ?4
     AND rel_type IS NULL AND redacted_by IS NULL AND sender NOT IN (SELECT value FROM json_each(?5))
     UNION ALL
     SELECT count(*) FROM recent_events WHERE room = ?1 AND position > ?2 AND position <= ?3 AND flags = ?4
@@ -138,8 +140,15 @@ _MUTUAL = (
     " JOIN rooms r ON r.room = ours.room"
     " WHERE ours.user_id = ? AND ours.membership = 'join' ORDER BY r.room"
 )
+_VERSIONS = (
+    "SELECT CASE WHEN e.position < 0 THEN e.position ELSE s.position END, "
+    + _EVENT_BUT_POSITION
+    + " FROM events e JOIN state_versions s ON s.event_position = e.position"
+    " WHERE s.room = ? AND s.type = ? AND s.state_key = ? ORDER BY 1"
+)
+"""What was sent before this server came, and has its place there, was the state from then on."""
 _FAR = 2**62
-"""A position that no journal comes to."""
+"""A position that no journal comes to; below zero, one that no history goes back to."""
 _CHUNK = 500
 """Values in one `IN (...)`: below the parameter limit of every SQLite build."""
 NEAREST_WINDOW = 100
@@ -215,7 +224,9 @@ class SqliteEvents:
         if len(recent) == limit:  # what lies beyond the last of them is not wanted
             after, upto = (max(after, recent[-1]), upto) if backwards else (after, min(upto, recent[-1]))
         order = "ORDER BY e.position DESC LIMIT ?" if backwards else "ORDER BY e.position LIMIT ?"
-        sql = SELECT_EVENT + "WHERE e.room = ? AND e.position > ? AND e.position <= ? " + order
+        sql = (
+            SELECT_EVENT + "WHERE e.room = ? AND e.position > ? AND e.position <= ? AND e.flags < 32 " + order
+        )
         found = self._database.rows(sql, (room, after, upto, limit))
         if recent:
             # By position, since some may have been moved and found already.
@@ -232,7 +243,7 @@ class SqliteEvents:
 
     async def head(self, room: int) -> Position:
         """Return the position of the room's last event."""
-        row = self._database.get("SELECT max(position) FROM events WHERE room = ?", (room,))
+        row = self._database.get("SELECT max(position) FROM events WHERE room = ? AND flags < 32", (room,))
         return max(row[0] or 0 if row else 0, self._recent.last_in_room(room))
 
     async def transactions(self, room: int, upto: Position, count: int) -> list[TransactionRow]:
@@ -276,7 +287,7 @@ class SqliteEvents:
         """
         middle = self._first_position_at(room, ts)
         around = self._page(room, middle - 1, _FAR, NEAREST_WINDOW, backwards=False)
-        around += self._page(room, 0, middle - 1, NEAREST_WINDOW, backwards=True)
+        around += self._page(room, -_FAR, middle - 1, NEAREST_WINDOW, backwards=True)
         if backwards:
             before = [event for event in around if event.origin_server_ts <= ts]
             return max(before, key=lambda event: (event.origin_server_ts, event.position), default=None)
@@ -284,10 +295,10 @@ class SqliteEvents:
         return min(later, key=lambda event: (event.origin_server_ts, event.position), default=None)
 
     def _first_position_at(self, room: int, ts: int) -> Position:
-        first = self._page(room, 0, _FAR, 1, backwards=False)
+        first = self._page(room, -_FAR, _FAR, 1, backwards=False)
         if not first:
             return 0
-        last = self._page(room, 0, _FAR, 1, backwards=True)
+        last = self._page(room, -_FAR, _FAR, 1, backwards=True)
         low, high = first[0].position, last[0].position + 1
         while low < high:
             middle = (low + high) // 2
@@ -343,12 +354,8 @@ class SqliteState:
         )
 
     async def versions(self, room: int, type: str, state_key: str) -> list[StoredEvent]:
-        """Return every event that was ever the state under one key, the oldest first."""
-        sql = SELECT_EVENT + (
-            "JOIN state_versions s ON s.event_position = e.position"
-            " WHERE s.room = ? AND s.type = ? AND s.state_key = ? ORDER BY s.position"
-        )
-        return events_of(self._database.rows(sql, (room, type, state_key)))
+        """Return every event that was ever the state under one key, each with the position from which on it was."""
+        return events_of(self._database.rows(_VERSIONS, (room, type, state_key)))
 
     async def has_changed(self, room: int, after: Position, upto: Position) -> bool:
         """Return whether any state event came in between."""

@@ -18,6 +18,7 @@ from hamrasan.storage.sqlite import (
     devices,
     encryption,
     exchange,
+    federated_rooms,
     federation,
     journal,
     key_backups,
@@ -45,6 +46,7 @@ from hamrasan.storage.sqlite.delayed_events import SqliteDelayedEvents
 from hamrasan.storage.sqlite.devices import SqliteDevices
 from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.exchange import SqliteExchange
+from hamrasan.storage.sqlite.federated_rooms import SqliteFederatedRooms
 from hamrasan.storage.sqlite.federation import SqliteFederation
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
@@ -80,6 +82,7 @@ STATEMENTS: Statements = {
     **encryption.STATEMENTS,
     **exchange.STATEMENTS,
     **federation.STATEMENTS,
+    **federated_rooms.STATEMENTS,
     **journal.STATEMENTS,
     **key_backups.STATEMENTS,
     **media.STATEMENTS,
@@ -97,9 +100,13 @@ STATEMENTS: Statements = {
     **user_data.STATEMENTS,
 }
 
-APPENDS = rooms.APPENDS | encryption.APPENDS | exchange.APPENDS
+APPENDS = rooms.APPENDS | encryption.APPENDS | exchange.APPENDS | federated_rooms.APPENDS
 AFTER_APPENDS = (
-    rooms.AFTER_APPENDS | devices.AFTER_APPENDS | encryption.AFTER_APPENDS | exchange.AFTER_APPENDS
+    rooms.AFTER_APPENDS
+    | devices.AFTER_APPENDS
+    | encryption.AFTER_APPENDS
+    | exchange.AFTER_APPENDS
+    | federated_rooms.AFTER_APPENDS
 )
 
 DATABASE_FILE = "hamrasan.db"
@@ -136,6 +143,7 @@ class Store:
     events: SqliteEvents
     state: SqliteState
     rooms: SqliteRooms
+    federated_rooms: SqliteFederatedRooms
     room_index: SqliteRoomIndex
     sliding_connections: SqliteSlidingConnections
     relations: SqliteRelations
@@ -246,6 +254,7 @@ def _assemble(
         events=SqliteEvents(database, recent),
         state=SqliteState(database),
         rooms=SqliteRooms(database),
+        federated_rooms=SqliteFederatedRooms(database, recent),
         room_index=SqliteRoomIndex(database, recent),
         sliding_connections=SqliteSlidingConnections(database),
         relations=SqliteRelations(database),

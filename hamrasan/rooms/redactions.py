@@ -1,0 +1,20 @@
+"""What a redaction that was accepted may take away ("Handling redactions" of room version 3)."""
+
+from __future__ import annotations
+
+from hamrasan.rooms.room import Room
+from hamrasan.storage.ports.rooms import StoredEvent
+
+REDACTION = "m.room.redaction"
+
+MAX_PENDING_REDACTIONS = 1_000
+"""Redactions that wait for their event, in each room; they are kept in memory, and a server could send any number."""
+
+
+def may_redact(room: Room, redaction: StoredEvent, target: StoredEvent) -> bool:
+    """Return whether a redaction has an effect: it comes from the same server as the event, or from a moderator."""
+    if target.type == "m.room.create":
+        return False
+    levels = room.power_levels
+    same_server = redaction.sender.partition(":")[2] == target.sender.partition(":")[2]
+    return same_server or levels.of(redaction.sender) >= levels.redact
