@@ -58,7 +58,9 @@ class BackOff:
     def retry_ts(self, server: str) -> int:
         """Return when to try a server again, in milliseconds since 1970; 0 if it does not fail."""
         row = self._failing.get(server)
-        return 0 if row is None else row.retry_ts
+        if row is None or row.failed_ts > self._clock.now_ms():  # the clock was set back: nothing is known
+            return 0
+        return row.retry_ts
 
     def failing_since_ts(self, server: str) -> int | None:
         """Return since when a server fails; None if it does not."""

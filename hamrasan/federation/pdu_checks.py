@@ -82,13 +82,15 @@ class PduChecks:
         candidates, refused = _sort(
             await _spread(lambda item: _read(*item, version, room_id), list(enumerate(pdus)))
         )
-        unique = list({candidate.event_id: candidate for candidate in reversed(candidates)}.values())
-        unique.sort(key=lambda candidate: candidate.index)
-        wanted = _wanted(unique, version)
+        wanted = _wanted(candidates, version)
         await self._key_ring.prefetch(wanted)
         keys = {server: self._key_ring.rows(server) for server in wanted}
-        events, unsigned = _sort(await _spread(lambda item: _verified(item, version, keys), unique))
-        return CheckedPdus(events, sorted(refused + unsigned))
+        events, unsigned = _sort(await _spread(lambda item: _verified(item, version, keys), candidates))
+        # After the signatures: of two copies of an event, which have one id, only one may be signed.
+        unique: dict[str, Event] = {}
+        for event in events:
+            unique.setdefault(event.event_id, event)
+        return CheckedPdus(list(unique.values()), sorted(refused + unsigned))
 
     async def check_pdu(self, pdu: Any, version: RoomVersion, *, room_id: str | None = None) -> Event:
         """Return the event of one PDU; raise `M_BAD_JSON` that says what is wrong with it."""

@@ -88,11 +88,16 @@ class WellKnown:
         url = f"https://{host}{'' if self._port == HTTPS_PORT else f':{self._port}'}{PATH}"
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._outbound.send("GET", url, timeout_s=TIMEOUT_S, max_bytes=MAX_BYTES)
+            if answer.status >= 500 or answer.status == 429:
+                raise OutboundFailed("unreachable", f"it answers with the status {answer.status}")
             if answer.status not in _REDIRECTS:
                 return _name_in(answer), _lifetime_of(answer)
-            url = urljoin(url, answer.headers.get("location", ""))
-            if urlsplit(url).scheme != "https":
-                break  # anybody on the way could say so
+            try:
+                url = urljoin(url, answer.headers.get("location", ""))
+                if urlsplit(url).scheme != "https":
+                    break  # anybody on the way could say so
+            except ValueError:
+                break
         return None, 0.0
 
 
