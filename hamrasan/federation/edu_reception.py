@@ -7,7 +7,7 @@ is wrong is passed over; the transaction that it came in is taken all the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from hamrasan.accounts.presence import Presence
 from hamrasan.encryption.to_device import ToDevice
@@ -22,10 +22,10 @@ from hamrasan.federation.edus import (
 from hamrasan.protocol.errors import MatrixError, bad_json, forbidden
 from hamrasan.protocol.identifiers import check_opaque_id, check_user_ids, parse_user_id
 from hamrasan.protocol.limits import MAX_ID_BYTES, MAX_TYPE_BYTES
-from hamrasan.protocol.server_acl import is_server_allowed
 from hamrasan.rooms.receipts import Receipts, RemoteReceipt
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
+from hamrasan.rooms.server_acls import ServerAcls
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.log import get_logger
@@ -58,6 +58,7 @@ class EduReception:
         to_device: ToDevice,
         registry: RoomRegistry,
         rooms: RoomReader,
+        acls: ServerAcls,
         journal: Journal,
         clock: Clock,
     ) -> None:
@@ -67,6 +68,7 @@ class EduReception:
         self._to_device = to_device
         self._registry = registry
         self._rooms = rooms
+        self._acls = acls
         self._journal = journal
         self._clock = clock
 
@@ -92,7 +94,7 @@ class EduReception:
     async def _take_message(self, origin: str, content: Mapping[str, Any]) -> None:
         sender, event_type = content.get("sender"), content.get("type")
         message_id, messages = content.get("message_id"), content.get("messages")
-        if not _is_of(origin, sender):
+        if not _is_of(sender, origin):
             raise forbidden("The sender is not of the server that sends this.")
         if not isinstance(event_type, str) or len(event_type.encode()) > MAX_TYPE_BYTES:
             raise bad_json("A message to a device has a type.")
@@ -110,9 +112,9 @@ class EduReception:
         room = self._registry.loaded(room_id) if isinstance(room_id, str) else None
         if (
             room is None
-            or not _is_of(origin, user_id)
+            or not _is_of(user_id, origin)
             or room.membership(user_id) != "join"
-            or not _lets_in(room, origin)
+            or not self._acls.allows(room, origin)
         ):
             return
         if content.get("typing") is True:
@@ -127,7 +129,7 @@ class EduReception:
             for room_id, kinds in content.items():
                 marks = kinds.get(READ) if isinstance(kinds, dict) else None
                 for user_id, mark in marks.items() if isinstance(marks, dict) else ():
-                    receipt = _receipt(user_id, mark) if _is_of(origin, user_id) else None
+                    receipt = _receipt(user_id, mark) if _is_of(user_id, origin) else None
                     if receipt is not None and left > 0:
                         left -= 1
                         of_rooms.setdefault(room_id, []).append(receipt)
@@ -146,7 +148,7 @@ class EduReception:
             if not rows or await self._rooms.membership(rows[0].room, user_id) != "join":
                 return None
             room = await self._registry.get(room_id)
-        return room if origin in room.servers and _lets_in(room, origin) else None
+        return room if origin in room.servers and self._acls.allows(room, origin) else None
 
     async def _take_presence(self, origin: str, edus: Sequence[Any], slices: Slices) -> None:
         left = MAX_PRESENCE
@@ -156,7 +158,7 @@ class EduReception:
                 await slices.pause()
                 user_id = update.get("user_id") if isinstance(update, dict) else None
                 left -= 1
-                if left < 0 or not _is_of(origin, user_id) or not await self._is_known(user_id):
+                if left < 0 or not _is_of(user_id, origin) or not await self._is_known(user_id):
                     continue
                 try:
                     self._receive_presence(user_id, update)
@@ -180,7 +182,7 @@ class EduReception:
         for kind in (DEVICE_LIST_UPDATE, SIGNING_KEY_UPDATE):
             for content in _contents(edus, kind):
                 user_id = content.get("user_id")
-                if _is_of(origin, user_id):
+                if _is_of(user_id, origin):
                     changed[user_id] = None
         known: list[str] = []
         for user_id in changed:
@@ -208,7 +210,7 @@ def _contents(edus: Sequence[Any], edu_type: str) -> Iterator[dict[str, Any]]:
                 yield content
 
 
-def _is_of(origin: str, user_id: Any) -> bool:
+def _is_of(user_id: Any, origin: str) -> TypeGuard[str]:
     """Tell whether this is the id of a user of a server."""
     try:
         return isinstance(user_id, str) and parse_user_id(user_id).server_name == origin
@@ -216,12 +218,7 @@ def _is_of(origin: str, user_id: Any) -> bool:
         return False
 
 
-def _lets_in(room: Room, server: str) -> bool:
-    acl = room.event("m.room.server_acl", "")
-    return is_server_allowed(None if acl is None else acl.content, server)
-
-
-def _is_nested(messages: Any) -> bool:
+def _is_nested(messages: Any) -> TypeGuard[dict[str, dict[str, dict[str, Any]]]]:
     return isinstance(messages, dict) and all(
         isinstance(devices, dict) and all(isinstance(content, dict) for content in devices.values())
         for devices in messages.values()

@@ -15,13 +15,13 @@ from typing import Any
 
 from hamrasan.federation.edu_reception import EduReception
 from hamrasan.protocol.canonical_json import encode_json, parse_json
-from hamrasan.protocol.errors import bad_json, forbidden, limit_exceeded
+from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, limit_exceeded
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.log import get_logger
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.storage.ports.exchange import ExchangeReader, StagePdu, UnstagePdus
-from hamrasan.storage.ports.journal import Batch, CommitFailed, Journal
+from hamrasan.storage.ports.journal import Batch, Journal
 
 MAX_PDUS = 50
 """Server-server API, "Transactions"."""
@@ -40,6 +40,8 @@ MAX_LANE = 500
 MAX_WAITING = 20_000
 """... and of all servers and rooms; some 100 MB at worst."""
 STAGED_AT_ONCE = 200
+RETRY_S = 5.0
+"""Before staged events are tried again that could not be written."""
 LOT_LETTERS = 16
 
 _log = get_logger(__name__)
@@ -47,7 +49,10 @@ _log = get_logger(__name__)
 Results = Mapping[str, str | None]
 """By event id, why an event was not taken; None if it was."""
 ReceivePdus = Callable[[str, str, Sequence[Any]], Awaitable[Results]]
-"""Judges events that a server (its name) sends for a room (its id), in their order."""
+"""Judges events that a server (its name) sends for a room (its id), in their order.
+
+Raises `MatrixError` only if the same may succeed later.
+"""
 Answer = dict[str, Any]
 
 
@@ -192,23 +197,21 @@ class Inbound:
                 lot.done.cancel()
 
     async def _judge(self, lot: _Lot) -> None:
-        results: Results = {}
-        failure: CommitFailed | None = None
-        try:
-            results = await self._receive(lot.origin, lot.room_id, lot.pdus)
-        except CommitFailed as error:
-            failure = error
-        except Exception as error:  # whatever it is, what others sent is judged
-            _log.error("events of a server could not be judged", server=lot.origin, exc_info=error)
+        while True:
+            try:
+                results = await self._receive(lot.origin, lot.room_id, lot.pdus)
+            except MatrixError as error:  # the server is too busy, or its disk full
+                if not lot.name:
+                    if not lot.done.done():
+                        lot.done.set_exception(error)
+                    return
+                await asyncio.sleep(RETRY_S)
+                continue
+            break
         if lot.name:
-            if failure is None:
-                await self._journal.submit(Batch([UnstagePdus(lot.name)]))
-        elif lot.done.done():  # nobody waits any more
-            return
-        elif failure is None:
+            await self._journal.submit(Batch([UnstagePdus(lot.name)]))
+        elif not lot.done.done():
             lot.done.set_result(results)
-        else:
-            lot.done.set_exception(failure)
 
     # What takes longer than an answer.
 
@@ -224,8 +227,8 @@ class Inbound:
 
     async def resume(self) -> None:
         """Judge what was staged before a restart."""
-        after, name, pdus = 0, "", []
-        origin = room_id = ""
+        pdus: list[Any] = []
+        after, name, origin, room_id = 0, "", "", ""
         while rows := await self._exchange.staged(after, STAGED_AT_ONCE):
             for row in rows:
                 if row.lot != name and pdus:

@@ -102,10 +102,12 @@ class FederationNews:
 
     def _events_came(self, item: RoomEvents) -> None:
         for stored in item.events:
-            if stored.type == "m.room.member" and stored.state_key and self._is_own(stored.state_key):
-                if self._is_shared(item.room_id) and parse_json(stored.content).get("membership") == "join":
-                    self._came.put((item.room_id, stored.state_key), None)
-                    self._news.set()
+            user_id = stored.state_key
+            if stored.type != "m.room.member" or user_id is None or not self._is_own(user_id):
+                continue
+            if self._is_shared(item.room_id) and parse_json(stored.content).get("membership") == "join":
+                self._came.put((item.room_id, user_id), None)
+                self._news.set()
 
     def _is_own(self, user_id: str) -> bool:
         return is_of_server(user_id, self._own)

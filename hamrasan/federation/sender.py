@@ -41,7 +41,8 @@ TIMEOUT_S = 60.0
 MAX_SENDING = 128
 """Transactions under way at the same time to servers that keep up."""
 MAX_RETRYING = 32
-"""... and to those that failed before, so that hundreds that are gone never stand in the way of those that are there."""
+"""... and to those that failed before, so that hundreds that are gone do not stand in the way of those that are there.
+"""
 MAX_PDUS_BYTES = 3 * 1024 * 1024
 """Of the events in one transaction, but at least one: full transactions of usual events are far below it."""
 CATCH_UP_ALL = 2_000

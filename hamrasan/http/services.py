@@ -38,11 +38,14 @@ from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.federation.client import FederationClient
+from hamrasan.federation.inbound import Inbound
 from hamrasan.federation.key_ring import KeyRing
+from hamrasan.federation.news import FederationNews
 from hamrasan.federation.notary import Notary
 from hamrasan.federation.own_keys import OldKey, OwnKeys
 from hamrasan.federation.pdu_checks import PduChecks
 from hamrasan.federation.request_check import RequestCheck
+from hamrasan.federation.sender import Sender
 from hamrasan.federation.server_names import AllowedServers
 from hamrasan.flows.act_for_service import ActForService
 from hamrasan.flows.change_password import ChangePassword
@@ -290,6 +293,15 @@ class FederationServices:
 
 
 @dataclass(frozen=True)
+class ExchangeServices:
+    """What goes to other servers and comes from them."""
+
+    sender: Sender
+    federation_news: FederationNews
+    inbound: Inbound
+
+
+@dataclass(frozen=True)
 class StoryServices:
     """Stories that cross the other groups."""
 
@@ -319,6 +331,7 @@ Group = (
     | ApplicationServiceServices
     | SearchServices
     | FederationServices
+    | ExchangeServices
     | StoryServices
 )
 
@@ -337,6 +350,7 @@ class Services(
     ApplicationServiceServices,
     SearchServices,
     FederationServices,
+    ExchangeServices,
     StoryServices,
 ):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""

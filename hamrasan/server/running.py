@@ -155,6 +155,7 @@ class RunningServer:
         if self.metrics_edge is not None:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
+        await self.services.sender.save()
         await self.services.sliding_sync.connections.keep()
         self.identity.close()
         await self.services.thumbnails.close()
@@ -259,6 +260,9 @@ def _begin_background_work(services: Services, identity: Identity, tasks: TaskSu
     if services.digests is not None:
         tasks.keep_running("mail digests", services.digests.run)
     tasks.keep_running("search index", services.indexer.run)
+    tasks.keep_running("federation events", services.sender.run)
+    tasks.keep_running("federation news", services.federation_news.run)
+    tasks.keep_running("staged events", services.inbound.resume)
     tasks.keep_running("presence", services.presence.keep_sweeping)
     tasks.keep_running("media", services.media.keep_sweeping)
     tasks.keep_running("url_previews", services.url_previews.keep_sweeping)

@@ -85,6 +85,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.appservices import build_appservices
+from hamrasan.server.exchange import build_exchange
 from hamrasan.server.federation import build_federation
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
@@ -127,6 +128,7 @@ def build_services(
     signing_in = assemble_signing_in(
         store.journal, store.oauth, identity, two_step, sealing, ground.clock, ground.entropy
     )
+    federation = build_federation(store, ground, names)
     services = join(
         ground,
         _identity(identity, ground),
@@ -140,7 +142,8 @@ def build_services(
         build_appservices(store, ground, client, feed, personal, rooms, tasks),
         _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
         build_search(store, ground, feed, personal, rooms),
-        build_federation(store, ground, names),
+        federation,
+        build_exchange(store, ground, feed, encryption, personal, rooms, federation, tasks),
     )
     return services, identity
 

@@ -81,7 +81,7 @@ from hamrasan.http.api.client import (
     wellknown,
     whoami,
 )
-from hamrasan.http.api.federation import keys_query, keys_server, version
+from hamrasan.http.api.federation import keys_query, keys_server, transactions, version
 from hamrasan.http.api.federation import wellknown as server_wellknown
 from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
@@ -176,7 +176,7 @@ CLIENT_MODULES = (
     wellknown,
     whoami,
 )
-FEDERATION_MODULES = (keys_query, keys_server, server_wellknown, version)
+FEDERATION_MODULES = (keys_query, keys_server, server_wellknown, transactions, version)
 ADMIN_MODULES = (media, register, server_notices)
 OAUTH_MODULES = (oauth_endpoints,)
 PAGE_MODULES = (account, authorize, devices, link, mail, sign_in, sign_up, sso, two_step, upstream)
