@@ -11,6 +11,7 @@ import click
 from hamrasan.cli.checks import check_command
 from hamrasan.cli.commands import Group, language_option
 from hamrasan.cli.complaints import CommandFailed, about_settings, about_usage
+from hamrasan.cli.keys import key_commands
 from hamrasan.cli.serve import serve_command
 from hamrasan.cli.texts import Texts, choose_language
 from hamrasan.cli.tokens import token_commands
@@ -34,6 +35,7 @@ def build(texts: Texts) -> Group:
             serve_command(texts),
             user_commands(texts),
             token_commands(texts),
+            key_commands(texts),
             check_command(texts),
             version_command(texts),
         ],

@@ -32,9 +32,9 @@ class OwnKeys:
     def __init__(self, server_name: str, current: SigningKey, old: Sequence[OldKey], clock: Clock) -> None:
         self.server_name = server_name
         self.current = current
-        self.old = tuple(old)
+        self.old = tuple(key for key in old if key.key_id != current.key_id)
         self.rows: Mapping[str, PutServerKey] = {
-            **{key.key_id: PutServerKey(server_name, *key, True) for key in old},
+            **{key.key_id: PutServerKey(server_name, *key, True) for key in self.old},
             current.key_id: PutServerKey(
                 server_name, current.key_id, current.public_key, MAX_CANONICAL_INT, False
             ),

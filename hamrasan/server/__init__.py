@@ -1,7 +1,7 @@
 """The server, put together."""
 
 from hamrasan.server.federation import CertificateUnusable
-from hamrasan.server.folder import SigningKeyDamaged, WrongServerName
+from hamrasan.server.folder import SigningKeyDamaged, WrongServerName, replace_signing_key
 from hamrasan.server.running import CannotListen, RunningServer, start_server
 from hamrasan.server.services import build_services
 
@@ -12,5 +12,6 @@ __all__ = [
     "SigningKeyDamaged",
     "WrongServerName",
     "build_services",
+    "replace_signing_key",
     "start_server",
 ]

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from hamrasan.accounts.sealing import KEY_BYTES
 from hamrasan.federation.own_keys import OldKey
-from hamrasan.protocol.base64 import decode_base64
+from hamrasan.protocol.base64 import decode_base64, encode_base64
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.signing import (
     ALGORITHM,
@@ -19,6 +19,7 @@ from hamrasan.protocol.signing import (
     parse_signing_key,
 )
 from hamrasan.push.web_push import key_from_text, key_to_text, new_key
+from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.log import get_logger
 from hamrasan.storage.ports.journal import Batch
@@ -70,13 +71,31 @@ def open_signing_key(data_dir: Path, entropy: Entropy) -> SigningKey:
     path = data_dir / KEY_FILE
     text = _read(path)
     if text is None:
-        key = SigningKey(f"{ALGORITHM}:a_{entropy.id(KEY_VERSION_LETTERS)}", entropy.bytes(SEED_BYTES))
-        _write(path, key.to_text() + "\n")
-        return key
+        return _make_signing_key(path, entropy)
     try:
         return parse_signing_key(text)
     except MatrixError as error:
         raise SigningKeyDamaged(path, error.message) from None
+
+
+def _make_signing_key(path: Path, entropy: Entropy) -> SigningKey:
+    key = SigningKey(f"{ALGORITHM}:a_{entropy.id(KEY_VERSION_LETTERS)}", entropy.bytes(SEED_BYTES))
+    _write(path, key.to_text() + "\n")
+    return key
+
+
+def replace_signing_key(data_dir: Path, entropy: Entropy, clock: Clock) -> SigningKey:
+    """Make another key and return it; the one so far is listed among the old ones, and its secret half is gone.
+
+    No server may run on the folder. Raises `SigningKeyDamaged`, `OSError`.
+    """
+    present = open_signing_key(data_dir, entropy)
+    ended = OldKey(present.key_id, present.public_key, clock.now_ms())
+    old = [key for key in open_old_keys(data_dir) if key.key_id != present.key_id]
+    lines = [f"{key.key_id} {encode_base64(key.public_key)} {key.expired_ts}\n" for key in [*old, ended]]
+    # First the list: between the two, the key is in both, and then it counts as the present one.
+    _write(data_dir / OLD_KEYS_FILE, "".join(lines))
+    return _make_signing_key(data_dir / KEY_FILE, entropy)
 
 
 def open_old_keys(data_dir: Path) -> tuple[OldKey, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -232,6 +234,18 @@ def open_beside(data_dir: Path) -> Store:
             lock.close()  # a server may start at any time
     database = Database(data_dir / DATABASE_FILE)
     return _assemble(OutsideJournal(writer, STATEMENTS), database, RecentEvents(database), None)
+
+
+@contextmanager
+def undisturbed(data_dir: Path) -> Iterator[None]:
+    """Keep servers off a data folder for as long as something in it is changed. Raises `StoreInUse`, `StoreMissing`."""
+    if not (data_dir / DATABASE_FILE).is_file():
+        raise StoreMissing(f"There is no data of a server in {data_dir}.")
+    lock = _lock(data_dir)
+    if lock is None:
+        raise StoreInUse(f"A server is running on the data folder {data_dir}.")
+    with lock:
+        yield
 
 
 def _lock(data_dir: Path) -> IO[bytes] | None:
