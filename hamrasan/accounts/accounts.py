@@ -13,6 +13,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.storage.ports.accounts import (
     AccountChanged,
     AccountCreated,
+    AccountLocked,
     AccountReader,
     AccountRow,
     NewAccount,
@@ -169,7 +170,10 @@ class Accounts:
     async def set_locked(self, user_id: str, locked: bool) -> None:
         """Lock or unlock an active account ("Account locking"); raises `M_NOT_FOUND`."""
         await self.access(user_id)
-        await self._change(user_id, SetLocked(locked, user_id))
+        feed: list[object] = [AccountChanged(user_id)]
+        if locked:
+            feed.append(AccountLocked(user_id))
+        await self._journal.submit(Batch([SetLocked(locked, user_id)], feed=feed))
 
     async def set_suspended(self, user_id: str, suspended: bool) -> None:
         """Suspend an active account or end that ("Account suspension"); raises `M_NOT_FOUND`."""
@@ -190,6 +194,13 @@ class Accounts:
 def user_in_use() -> MatrixError:
     """The user name is taken."""
     return MatrixError(400, "M_USER_IN_USE", "This user name is taken; please choose another one.")
+
+
+def user_suspended() -> MatrixError:
+    """The account is suspended (client-server API, "Account suspension")."""
+    return MatrixError(
+        403, "M_USER_SUSPENDED", "Your account is suspended: you can read and leave rooms, but not take part."
+    )
 
 
 def user_locked() -> MatrixError:

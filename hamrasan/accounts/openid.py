@@ -6,6 +6,7 @@ from hamrasan.accounts.secrets import OPENID, hash_token, is_token, new_token
 from hamrasan.accounts.tokens import unknown_token
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.entropy import Entropy
+from hamrasan.storage.ports.accounts import AccountReader
 from hamrasan.storage.ports.journal import Batch, Journal
 from hamrasan.storage.ports.tokens import DeleteExpiredOpenIdTokens, NewOpenIdToken, TokenReader
 
@@ -16,9 +17,12 @@ LIFETIME_S = 60 * 60
 class OpenIdTokens:
     """Gives OpenID tokens and says whose they are."""
 
-    def __init__(self, journal: Journal, reader: TokenReader, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, journal: Journal, reader: TokenReader, accounts: AccountReader, clock: Clock, entropy: Entropy
+    ) -> None:
         self._journal = journal
         self._reader = reader
+        self._accounts = accounts
         self._clock = clock
         self._entropy = entropy
 
@@ -31,8 +35,14 @@ class OpenIdTokens:
         return token
 
     async def user_of(self, token: str) -> str:
-        """Return whose token it is; raises `M_UNKNOWN_TOKEN` (server-server API, "OpenID")."""
+        """Return whose token it is; raises `M_UNKNOWN_TOKEN` (server-server API, "OpenID").
+
+        The token of an account that has ended or is locked proves nothing.
+        """
         row = await self._reader.openid_token(hash_token(token)) if is_token(token, OPENID) else None
         if row is None or row.expires_ts <= self._clock.now_ms():
             raise unknown_token("The OpenID token is unknown or has expired.")
+        account = await self._accounts.account(row.user_id)
+        if account is None or account.deactivated or account.locked:
+            raise unknown_token("The account of this OpenID token may not be used.")
         return row.user_id

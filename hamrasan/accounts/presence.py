@@ -29,6 +29,9 @@ DISCONNECTED_AFTER_MS = 30_000
 """A device that has not asked again so long after its poll ended is gone; bad links need some seconds to return."""
 REMOTE_LIFETIME_MS = 30 * 60_000
 """What another server told last counts for so long; servers repeat the presence of users who are there."""
+SYNC_CHANGE_MS = 2_000
+"""So long after a user's devices changed their state with /sync they keep it: each change wakes those who share a room
+with the user, and /sync may be asked dozens of times a second."""
 MAX_USERS = 200_000
 """Users in memory, about 100 MB. The one whose presence changed longest ago is forgotten first."""
 MAX_DEVICES = 100
@@ -76,6 +79,8 @@ class _Device:
 class _User:
     shown: PresenceState
     devices: dict[str, _Device] = field(default_factory=dict)
+    changed_ms: int = 0
+    """When one of the user's devices last changed its state with /sync."""
     remote_until_ms: int = 0
     """For users of other servers: when what their server told expires; 0 for users of this server."""
     noted_ms: int = 0
@@ -115,6 +120,7 @@ class Presence:
     def synced(self, user_id: str, device_id: str, set_presence: str, timeout_ms: int) -> None:
         """A device asks for /sync with `set_presence` and will wait up to `timeout_ms`; `offline` leaves no trace.
 
+        A state that differs from the device's last one is not heeded right after another change (`SYNC_CHANGE_MS`).
         Raises `M_BAD_JSON` for a state that does not exist.
         """
         state = check_state(set_presence)
@@ -123,6 +129,11 @@ class Presence:
         now = self._clock.now_ms()
         user = self._user(user_id)
         device = user.devices.get(device_id)
+        if device is not None and device.state != state:
+            if now - user.changed_ms < SYNC_CHANGE_MS:
+                state = device.state  # the next request says it again
+            else:
+                user.changed_ms = now
         if device is not None and device.state == state and device.connected_until_ms > now:
             # The usual next poll changes nothing; what time alone changes, `sweep` finds.
             device.connected_until_ms = now + timeout_ms + DISCONNECTED_AFTER_MS

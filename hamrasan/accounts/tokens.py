@@ -28,6 +28,7 @@ from hamrasan.storage.ports.tokens import (
     DeleteRefreshedAccessTokens,
     DeleteRefreshToken,
     DeleteUserAccessTokens,
+    DeleteUserOpenIdTokens,
     DeleteUserRefreshTokens,
     NewAccessToken,
     NewRefreshToken,
@@ -159,6 +160,7 @@ def end_user_tokens(user_id: str) -> list[Write]:
         DeleteUserAccessTokens(user_id),
         DeleteUserRefreshTokens(user_id),
         DeleteUserBrowserSessions(user_id),
+        DeleteUserOpenIdTokens(user_id),
     ]
 
 

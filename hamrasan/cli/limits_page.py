@@ -34,7 +34,8 @@ in, the address is counted (of IPv6 the /64). Which limit a request counts for i
 """
 _FOR = {
     RateClass.MESSAGES: "sending into rooms: messages, state, redactions",
-    RateClass.EPHEMERAL: "typing, receipts, presence",
+    RateClass.EPHEMERAL: "typing, receipts, following threads",
+    RateClass.PRESENCE: "presence and status messages",
     RateClass.READS: "what is cheap to read: sync, history, profiles",
     RateClass.SEARCH: "what is not: the public directory",
     RateClass.ROOMS: "creating rooms, joins, invites, aliases",

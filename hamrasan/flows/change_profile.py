@@ -42,6 +42,8 @@ class ChangeProfile:
         self._rooms = rooms
         self._tasks = tasks
         self._locks = KeyedLocks()
+        self._passes: dict[str, bool] = {}
+        """Users whose rooms are gone through in the background, and whether they changed something meanwhile."""
 
     async def set_field(self, user_id: str, field: str, value: Any) -> None:
         """Set a field of a profile; raises as `Profiles.set_field`, and then nothing has changed anywhere."""
@@ -54,10 +56,27 @@ class ChangeProfile:
             await self._propagate(user_id)
 
     async def _propagate(self, user_id: str) -> None:
-        rooms = [row.room_id for row in await self._rooms.memberships(user_id) if row.membership == "join"]
+        rooms = await self._joined(user_id)
         await self._repeat_in(user_id, rooms[:PROMPT_ROOMS])
-        if len(rooms) > PROMPT_ROOMS:
-            self._tasks.spawn("profile", self._repeat_in(user_id, rooms[PROMPT_ROOMS:]))
+        if user_id in self._passes:
+            self._passes[user_id] = True
+        elif len(rooms) > PROMPT_ROOMS:
+            self._passes[user_id] = False
+            self._tasks.spawn("profile", self._repeat_in_rest(user_id))
+
+    async def _repeat_in_rest(self, user_id: str) -> None:
+        """Go through all rooms, and once more if the profile changed meanwhile: so many changes cost as few of them."""
+        try:
+            while True:
+                await self._repeat_in(user_id, await self._joined(user_id))
+                if not self._passes[user_id]:
+                    return
+                self._passes[user_id] = False
+        finally:
+            del self._passes[user_id]
+
+    async def _joined(self, user_id: str) -> list[str]:
+        return [row.room_id for row in await self._rooms.memberships(user_id) if row.membership == "join"]
 
     async def _repeat_in(self, user_id: str, room_ids: Sequence[str]) -> None:
         """Bring the user's membership events up to date; a room that refuses does not stop the others.

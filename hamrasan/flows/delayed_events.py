@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import orjson
 
-from hamrasan.accounts.accounts import Accounts
+from hamrasan.accounts.accounts import Accounts, user_locked, user_suspended
 from hamrasan.flows.set_state import SetState
 from hamrasan.protocol.canonical_json import encode_canonical_checked, parse_json
-from hamrasan.protocol.errors import MatrixError, forbidden, invalid_param, not_found
+from hamrasan.protocol.errors import MatrixError, invalid_param, not_found
 from hamrasan.protocol.limits import MAX_EVENT_BYTES
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.messages import Messages
@@ -238,8 +238,10 @@ class DelayedEvents:
         content = parse_json(row.content)
         leaves = row.type == "m.room.member" and content.get("membership") == "leave"
         account = await self._accounts.access(row.user_id)
-        if account.deactivated or (account.suspended and not leaves):
-            raise forbidden("The account may no longer take part.")
+        if account.locked:
+            raise user_locked()
+        if account.suspended and not leaves:
+            raise user_suspended()
         room = await self._access.joined(row.room_id, row.user_id)
         txn = Transaction(row.device_id, row.delay_id)
         if row.state_key is None:

@@ -129,7 +129,7 @@ def assemble_identity(
         tokens=tokens,
         authenticator=authenticator,
         registration_tokens=registration_tokens,
-        openid_tokens=OpenIdTokens(journal, store.tokens, clock, entropy),
+        openid_tokens=OpenIdTokens(journal, store.tokens, store.accounts, clock, entropy),
         devices=devices,
         interactive=interactive,
         reauthentication=reauthentication,

@@ -35,6 +35,9 @@ USER_RATES: Mapping[RateClass, Rate] = {
     RateClass.NONE: UNLIMITED,
     RateClass.MESSAGES: Rate(10, 100),  # people type two a second; forwarding an album sends dozens at once
     RateClass.EPHEMERAL: Rate(20, 200),  # receipts in every room while catching up
+    RateClass.PRESENCE: Rate(
+        0.5, 20
+    ),  # clients tell when somebody goes away or comes back, and new status messages
     RateClass.READS: Rate(50, 500),  # a client that starts asks for hundreds of profiles and states
     RateClass.SEARCH: Rate(3, 30),  # one for each key pressed; each costs as much as a hundred sends
     RateClass.ROOMS: Rate(2, 50),  # moving in joins a few dozen rooms

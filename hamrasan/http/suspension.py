@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from hamrasan.accounts.accounts import user_suspended
 from hamrasan.accounts.requester import Requester
 from hamrasan.http.request import Request
-from hamrasan.protocol.errors import MatrixError
 
 
 def active_requester(request: Request) -> Requester:
     """Return the requester of something that takes part; raise `M_USER_SUSPENDED` for who may only read and leave."""
     requester: Requester = request.requester
     if requester.is_suspended:
-        raise MatrixError(
-            403,
-            "M_USER_SUSPENDED",
-            "Your account is suspended: you can read and leave rooms, but not take part.",
-        )
+        raise user_suspended()
     return requester

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hamrasan.accounts.accounts import user_suspended
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError, bad_json, missing_param, not_found
 from hamrasan.protocol.relations import (
@@ -47,16 +48,19 @@ class Messages:
         content: Mapping[str, Any],
         txn: Transaction,
         sent_ts: int | None = None,
+        *,
+        only_own: bool = False,
     ) -> str:
         """Send an event of any type and return its id, the first one for a repeated transaction.
 
-        `sent_ts` is when an application service says that it was sent.
+        `sent_ts` is when an application service says that it was sent. With `only_own` (for suspended users) a
+        redaction may take back nothing but what its sender has sent.
 
         Raises what `RoomRegistry.send` does, `M_DUPLICATE_ANNOTATION`, and `M_UNKNOWN` (400) for a thread on an event
         that has a relation itself.
         """
         if event_type == REDACTION:
-            return await self._redact_by_content(room, sender, content, txn, sent_ts)
+            return await self._redact_by_content(room, sender, content, txn, sent_ts, only_own)
         new = NewEvent(event_type, sender, content, txn=txn, origin_server_ts=sent_ts)
         relation = relation_of(content)
         known = None if relation is None else await self._registry.find_transaction(room, sender, txn)
@@ -79,19 +83,32 @@ class Messages:
         content: Mapping[str, Any],
         txn: Transaction,
         sent_ts: int | None = None,
+        *,
+        only_own: bool = False,
     ) -> str:
-        """Redact an event and return the redaction's id. Raises `M_NOT_FOUND`, `M_FORBIDDEN`."""
+        """Redact an event and return the redaction's id.
+
+        Raises `M_NOT_FOUND`, `M_FORBIDDEN`, and with `only_own` `M_USER_SUSPENDED` for an event of somebody else.
+        """
         known = await self._registry.find_transaction(room, sender, txn)
         if known is not None:
             return known
         target = await self._registry.events.by_id(event_id)
         if target is None or target.room != room.number:
             raise not_found("There is no such event in this room.")
+        if only_own and target.sender != sender:
+            raise user_suspended()
         new = NewEvent(REDACTION, sender, content, txn=txn, redacts=target, origin_server_ts=sent_ts)
         return await self._registry.send(room, new)
 
     async def _redact_by_content(
-        self, room: Room, sender: str, content: Mapping[str, Any], txn: Transaction, sent_ts: int | None
+        self,
+        room: Room,
+        sender: str,
+        content: Mapping[str, Any],
+        txn: Transaction,
+        sent_ts: int | None,
+        only_own: bool,
     ) -> str:
         """Send a redaction whose content names the event, whatever the room version ("sendMessage")."""
         if "redacts" not in content:
@@ -100,7 +117,7 @@ class Messages:
         if not isinstance(event_id, str):
             raise bad_json("'redacts' must be the id of an event.")
         rest = {key: value for key, value in content.items() if key != "redacts"}
-        return await self.redact(room, sender, event_id, rest, txn, sent_ts)
+        return await self.redact(room, sender, event_id, rest, txn, sent_ts, only_own=only_own)
 
     async def _annotate(self, room: Room, new: NewEvent, identity: tuple[str, str, str, str]) -> str:
         """Send an annotation unless the sender has made the same one, perhaps this very moment."""

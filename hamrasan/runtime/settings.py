@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.protocol.identifiers import check_server_name
+from hamrasan.protocol.identifiers import check_server_name, check_user_id
 from hamrasan.runtime.log import LEVELS, LogFormat, LogLevel
 
 ProblemKey = Literal[
@@ -35,6 +35,7 @@ ProblemKey = Literal[
 ExpectedKey = Literal[
     "expected.address",
     "expected.boolean",
+    "expected.contacts",
     "expected.directory",
     "expected.duration",
     "expected.email",
@@ -133,6 +134,7 @@ class Settings:
     turn_uris: tuple[str, ...] = ()
     turn_shared_secret: str | None = field(default=None, repr=False)
     livekit_service_url: str | None = None
+    support_contacts: tuple[str, ...] = ()
     federation_listen: Address | None = None
     federation_certificate: Path | None = None
     federation_key: Path | None = None
@@ -314,6 +316,23 @@ def _parse_turn_uris(text: str) -> tuple[str, ...]:
     return uris
 
 
+def _parse_contacts(text: str) -> tuple[str, ...]:
+    contacts = tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+    for contact in contacts:
+        if contact.startswith("@"):
+            _check_user_id(contact)
+        elif not _EMAIL.fullmatch(contact):
+            raise ValueError(contact)
+    return contacts
+
+
+def _check_user_id(text: str) -> None:
+    try:
+        check_user_id(text)
+    except MatrixError as error:
+        raise ValueError(text) from error
+
+
 def _parse_mail_server(text: str) -> str:
     if not _MAIL_SERVER.fullmatch(text):
         raise ValueError("not a mail server")
@@ -347,6 +366,7 @@ _LOG_FORMAT = Kind("log format", "expected.log_format", _one_of("auto", "human",
 _LOG_LEVEL = Kind("log level", "expected.log_level", _one_of(*LEVELS))
 _EMAIL_KIND = Kind("e-mail address", "expected.email", _parse_email)
 _FILE = Kind("file", "expected.file", _parse_directory)
+_CONTACTS_KIND = Kind("contacts", "expected.contacts", _parse_contacts)
 _MAIL_SERVER_KIND = Kind("mail server", "expected.mail_server", _parse_mail_server)
 _NETWORKS = Kind("networks", "expected.networks", _parse_networks)
 _REGISTRATION = Kind("registration", "expected.registration", _one_of("closed", "token", "open"))
@@ -385,6 +405,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("turn_uris", _TURN_KIND),
     Setting("turn_shared_secret", _SECRET, secret=True),
     Setting("livekit_service_url", _URL_KIND),
+    Setting("support_contacts", _CONTACTS_KIND),
     Setting("federation_listen", _ADDRESS_KIND),
     Setting("federation_certificate", _FILE, reloadable=True),
     Setting("federation_key", _FILE, reloadable=True),

@@ -12,11 +12,15 @@ from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
+from hamrasan.accounts.accounts import user_locked
+from hamrasan.accounts.tokens import unknown_token
 from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.protocol.errors import MatrixError
 from hamrasan.rooms.decision import EventRedacted
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices, give_way
+from hamrasan.storage.ports.accounts import AccountLocked
 from hamrasan.storage.ports.cross_signing import SignaturesChanged
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
@@ -63,8 +67,8 @@ class Waiter(Protocol):
     def wake(self) -> None:
         """Something that may concern the waiter has changed. It has been unregistered."""
 
-    def end(self) -> None:
-        """The waiter's device is no more. It has been unregistered."""
+    def end(self, error: MatrixError) -> None:
+        """Nothing more is for the waiter, and this is why. It has been unregistered."""
 
 
 class RoomActivity:
@@ -220,6 +224,7 @@ class Notifier:
         journal.listen(DeviceChanged, self._devices_changed)
         journal.listen(SignaturesChanged, self._signatures_changed)
         journal.listen(DeviceDeleted, self._device_deleted)
+        journal.listen(AccountLocked, self._account_locked)
         journal.listen(ToDeviceSent, self._message_sent)
         typing.on_change(self._typing_changed)
 
@@ -442,9 +447,19 @@ class Notifier:
             return
         stream.sent_members.pop(item.device_id, None)
         stream.to_device.pop(item.device_id, None)
-        for waiter in [waiter for waiter in stream.waiters if waiter.device_id == item.device_id]:
+        logged_out = [waiter for waiter in stream.waiters if waiter.device_id == item.device_id]
+        self._end(stream, logged_out, unknown_token("This device has been logged out."))
+
+    def _account_locked(self, item: AccountLocked) -> None:
+        stream = self._streams.get(item.user_id)
+        if stream is not None:
+            self._end(stream, list(stream.waiters), user_locked())
+
+    @staticmethod
+    def _end(stream: UserStream, waiters: Iterable[Waiter], error: MatrixError) -> None:
+        for waiter in waiters:
             stream.waiters.discard(waiter)
-            asyncio.get_running_loop().call_soon(waiter.end)
+            asyncio.get_running_loop().call_soon(waiter.end, error)
 
     def _message_sent(self, item: ToDeviceSent) -> None:
         stream = self._streams.get(item.user_id)

@@ -255,6 +255,19 @@ def test_a_sweep_stops_at_its_limit_and_the_next_goes_on(monkeypatch: pytest.Mon
     assert {world.state(user_id) for user_id in users} == {OFFLINE}
 
 
+def test_a_device_that_changes_its_mind_with_every_request_is_not_followed() -> None:
+    world = World()
+    for number in range(100):
+        world.presence.synced(ALICE, PHONE, (ONLINE, UNAVAILABLE)[number % 2], 0)
+        world.clock.advance(0.1)
+    assert len(world.announced) <= 1 + 10_000 / module.SYNC_CHANGE_MS
+    world.clock.advance(module.SYNC_CHANGE_MS / 1000)
+    world.presence.synced(ALICE, PHONE, UNAVAILABLE, 0)
+    assert world.state() == UNAVAILABLE
+    world.presence.set(ALICE, PHONE, ONLINE, None)
+    assert world.state() == ONLINE, "what the user asks for is heeded at once"
+
+
 USERS = st.sampled_from([ALICE, BOB, "@carol:example.org"])
 DEVICES = st.sampled_from([PHONE, LAPTOP])
 STEPS = st.lists(

@@ -155,6 +155,26 @@ def test_of_two_changes_in_a_row_the_later_prevails_everywhere(
     in_world(tmp_path, scenario)
 
 
+def test_many_changes_go_through_the_rooms_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROMPT_ROOMS", 1)
+
+    async def scenario(world: World) -> None:
+        rooms = [await world.room(ALICE) for _ in range(20)]
+        for number in range(30):
+            await world.change.set_field(ALICE, "displayname", f"name {number}")
+            passes = [task for task in asyncio.all_tasks() if task.get_name() == "profile"]
+            assert len(passes) <= 1
+        await world.finish()
+        assert {(await world.member(room, ALICE)).get("displayname") for room in rooms} == {"name 29"}
+        await world.change.set_field(ALICE, "displayname", "again")
+        await world.finish()
+        assert {(await world.member(room, ALICE)).get("displayname") for room in rooms} == {"again"}
+
+    in_world(tmp_path, scenario)
+
+
 def test_presence_is_seen_by_oneself_and_those_who_share_a_room(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         presence = Presence(ManualClock())

@@ -236,3 +236,14 @@ def test_names_follow_from_the_name() -> None:
     for row in SETTINGS:
         assert re.fullmatch(r"HAMRASAN_[A-Z_]+", row.env)
         assert re.fullmatch(r"--[a-z-]+", row.option)
+
+
+def test_contacts_are_addresses_and_users() -> None:
+    written = "help@example.org, @help:elsewhere.org"
+    assert load_settings({"support_contacts": written}, {}).support_contacts == (
+        "help@example.org",
+        "@help:elsewhere.org",
+    )
+    for wrong in ("nobody", "@nobody", "a@b, ", "https://example.org"):
+        (problem,) = _problems({"support_contacts": wrong}, {})
+        assert problem.expected == "expected.contacts"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from hamrasan.protocol.errors import MatrixError
 from tests.sync.world import World, in_world
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
@@ -23,7 +24,7 @@ class NotedWaiter:
         self._notes.append("woken")
         self.woken.set()
 
-    def end(self) -> None:
+    def end(self, error: MatrixError) -> None:
         self._notes.append("ended")
 
 
@@ -57,7 +58,7 @@ class BrokenWaiter:
     def wake(self) -> None:
         raise RuntimeError("broken")
 
-    def end(self) -> None:
+    def end(self, error: MatrixError) -> None:
         raise RuntimeError("broken")
 
 

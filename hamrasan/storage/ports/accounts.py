@@ -83,6 +83,12 @@ class AccountChanged(NamedTuple):
     user_id: str
 
 
+class AccountLocked(NamedTuple):
+    """Feed: an account was locked."""
+
+    user_id: str
+
+
 class AccountDeactivated(NamedTuple):
     """Feed: an account has ended; `erase`: what is kept of the user is to be erased."""
 

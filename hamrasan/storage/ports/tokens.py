@@ -118,6 +118,12 @@ class DeleteExpiredOpenIdTokens(NamedTuple):
     now_ts: int
 
 
+class DeleteUserOpenIdTokens(NamedTuple):
+    """Nobody learns any more from an OpenID token who the user is."""
+
+    user_id: str
+
+
 class PutRegistrationToken(NamedTuple):
     """A registration token comes to exist, or its limits change."""
 

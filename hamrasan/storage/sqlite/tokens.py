@@ -32,6 +32,7 @@ STATEMENTS: dict[type, str] = {
     port.DeleteLoginToken: "DELETE FROM login_tokens WHERE token_hash = ?",
     port.DeleteExpiredLoginTokens: "DELETE FROM login_tokens WHERE expires_ts < ?",
     port.NewOpenIdToken: "INSERT INTO openid_tokens (token_hash, user_id, expires_ts) VALUES (?, ?, ?)",
+    port.DeleteUserOpenIdTokens: "DELETE FROM openid_tokens WHERE user_id = ?",
     port.DeleteExpiredOpenIdTokens: "DELETE FROM openid_tokens WHERE expires_ts < ?",
     port.PutRegistrationToken: (
         "INSERT INTO registration_tokens (token, uses_allowed, completed, expires_ts, created_ts)"

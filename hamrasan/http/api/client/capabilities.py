@@ -18,16 +18,19 @@ ROOM_VERSION_STABILITY = {
 
 
 async def get_capabilities(request: Request, services: Services) -> Response:
-    """Return what the requester can do; what has to be confirmed with a password needs one."""
+    """Return what the requester can do; what has to be confirmed with a password needs one.
+
+    Who is suspended keeps the profile as it is.
+    """
     requester = request.requester
     has_password = await services.reauthentication.is_possible(requester.user_id)
     capabilities: dict[str, Any] = {
         "m.room_versions": {"default": DEFAULT_ROOM_VERSION, "available": ROOM_VERSION_STABILITY},
         "m.change_password": {"enabled": has_password},
         "m.get_login_token": {"enabled": has_password},
-        "m.profile_fields": {"enabled": True},
-        "m.set_displayname": {"enabled": True},
-        "m.set_avatar_url": {"enabled": True},
+        "m.profile_fields": {"enabled": not requester.is_suspended},
+        "m.set_displayname": {"enabled": not requester.is_suspended},
+        "m.set_avatar_url": {"enabled": not requester.is_suspended},
         "m.3pid_changes": {"enabled": False},
         "m.forget_forced_upon_leave": {"enabled": False},
         "m.webpush": {"enabled": True, "vapid": services.vapid.public_key},  # MSC4174

@@ -9,6 +9,7 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, empty, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
+from hamrasan.http.suspension import active_requester
 from hamrasan.protocol.identifiers import check_user_id
 
 
@@ -20,9 +21,11 @@ class PresenceBody(msgspec.Struct):
 
 
 async def set_presence(request: Request, services: Services) -> Response:
-    """Set the requester's presence and status message."""
+    """Set the requester's presence and status message; suspended users have no message."""
     user_id = own_user_id(request, "You can only set your own presence.")
     body = request.decode(PresenceBody)
+    if body.status_msg:
+        active_requester(request)  # what everybody reads is taking part
     services.presence.set(user_id, request.requester.device_id, body.presence, body.status_msg)
     return empty()
 
@@ -38,6 +41,6 @@ async def get_presence(request: Request, services: Services) -> Response:
 _STATUS = "/_matrix/client/v3/presence/{user_id}/status"
 
 ROUTES = [
-    Route("PUT", _STATUS, set_presence, "setPresence", Auth.USER, RateClass.EPHEMERAL, Body.JSON_OBJECT),
+    Route("PUT", _STATUS, set_presence, "setPresence", Auth.USER, RateClass.PRESENCE, Body.JSON_OBJECT),
     Route("GET", _STATUS, get_presence, "getPresence", Auth.USER, RateClass.READS),
 ]

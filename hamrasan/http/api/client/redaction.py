@@ -6,21 +6,25 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
-from hamrasan.http.suspension import active_requester
 from hamrasan.protocol.identifiers import check_opaque_id
 from hamrasan.rooms.new_event import Transaction
 
 
 async def redact_event(request: Request, services: Services) -> Response:
-    """Redact an event; the body is the redaction's content, of which `reason` is the usual part."""
-    requester = active_requester(request)
+    """Redact an event; the body is the redaction's content, of which `reason` is the usual part.
+
+    Suspended users may take back what is their own.
+    """
+    requester = request.requester
     path = request.path
     check_opaque_id(path["txn_id"], "transaction id")
     content = request.strict_json()
     content.pop("redacts", None)  # the address says it
     room = await services.access.joined(path["room_id"], requester.user_id)
     txn = Transaction(requester.device_id, path["txn_id"])
-    event_id = await services.messages.redact(room, requester.user_id, path["event_id"], content, txn)
+    event_id = await services.messages.redact(
+        room, requester.user_id, path["event_id"], content, txn, only_own=requester.is_suspended
+    )
     return ok({"event_id": event_id})
 
 

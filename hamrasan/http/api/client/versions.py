@@ -22,6 +22,7 @@ UNSTABLE_FEATURES: dict[str, bool] = {
     "org.matrix.msc4306": True,
     "org.matrix.msc4308": True,
     "org.matrix.simplified_msc3575": True,
+    "uk.half-shot.msc2666.query_mutual_rooms": True,
 }
 """What is served before the specification has it, by the name that clients look for."""
 

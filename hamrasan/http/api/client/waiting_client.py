@@ -7,11 +7,11 @@ from abc import abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
-from hamrasan.accounts.tokens import unknown_token
 from hamrasan.http.eager import Finished, start
 from hamrasan.http.errors import response_to
 from hamrasan.http.response import Connection, Parked, Response, json_bytes
 from hamrasan.http.services import Services
+from hamrasan.protocol.errors import MatrixError
 
 
 class WaitingClient(Parked):
@@ -51,9 +51,9 @@ class WaitingClient(Parked):
         self._connection = connection
         self._park()
 
-    def end(self) -> None:
-        """The device has been logged out meanwhile."""
-        self._fail(unknown_token("This device has been logged out."))
+    def end(self, error: MatrixError) -> None:
+        """The device has been logged out meanwhile, or its user's account locked."""
+        self._fail(error)
 
     def cancelled(self) -> None:
         """The client has gone."""

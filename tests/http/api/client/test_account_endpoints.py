@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.room_versions import ROOM_VERSIONS
-from tests.running import PASSWORD, Person, Running, answered, refused
+from tests.running import PASSWORD, Person, Running, answered, refused, running
 
 
 def auth_of(who: Person, password: str = PASSWORD) -> dict[str, Any]:
@@ -78,6 +80,15 @@ def test_capabilities(server: Running) -> None:
     assert "m.account_moderation" not in found
 
 
+def test_capabilities_of_a_suspended_user(server: Running) -> None:
+    who = server.register()
+    server.run(server.server.services.accounts.set_suspended(who.user_id, True))
+    found = who.get("/capabilities")["capabilities"]
+    profile = {"m.profile_fields", "m.set_displayname", "m.set_avatar_url"}
+    assert {name for name, value in found.items() if value.get("enabled") is False} >= profile
+    assert found["m.change_password"] == {"enabled": True}
+
+
 def test_capabilities_of_an_administrator(server: Running) -> None:
     who = server.register()
     server.run(server.server.services.accounts.set_admin(who.user_id, True))
@@ -98,6 +109,19 @@ def test_discovery_without_a_public_address(server: Running) -> None:
     with server.anonymous() as http:
         refused(http.get("/.well-known/matrix/client"), 404, "M_NOT_FOUND")
         refused(http.get("/.well-known/matrix/support"), 404, "M_NOT_FOUND")
+
+
+def test_how_the_operators_are_reached(tmp_path: Path) -> None:
+    contacts = ("@help:elsewhere.org", "help@example.org")
+    with running(tmp_path, support_contacts=contacts) as server, server.anonymous() as http:
+        answer = http.get("/.well-known/matrix/support")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answered(answer) == {
+            "contacts": [
+                {"matrix_id": "@help:elsewhere.org", "role": "m.role.admin"},
+                {"email_address": "help@example.org", "role": "m.role.admin"},
+            ]
+        }
 
 
 def test_there_is_no_contact_data(server: Running) -> None:
@@ -137,6 +161,21 @@ def test_contact_data_that_is_not_there_is_removed_at_once(server: Running, acti
     body = {"medium": "email", "address": "a@example.org"}
     answer = server.register().post(f"/account/3pid/{action}", body)
     assert answer == {"id_server_unbind_result": "no-support"}
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_openid_tokens_of_accounts_that_are_locked_or_ended_prove_nothing(
+    server: Running, locked: bool
+) -> None:
+    services, who = server.server.services, server.register()
+    token = who.post(f"/user/{who.user_id}/openid/request_token")["access_token"]
+    if locked:
+        server.run(services.accounts.set_locked(who.user_id, True))
+    else:
+        server.run(services.deactivate_account.by_administrator(who.user_id, erase=False))
+    with pytest.raises(MatrixError) as caught:
+        server.run(services.openid_tokens.user_of(token))
+    assert (caught.value.status, caught.value.errcode) == (401, "M_UNKNOWN_TOKEN")
 
 
 def test_an_openid_token(server: Running) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.running import Person, Running, refused
+from tests.sliding import Connection
+from tests.syncing import WAIT_MS, stream_of, wait_for
 
 KINDS = [("suspend", "suspended"), ("lock", "locked")]
 
@@ -34,6 +37,28 @@ def test_an_administrator_moderates_and_takes_it_back(server: Running, action: s
             refused(answer, 401, "M_USER_LOCKED")
         else:
             assert answer.status_code == 200
+
+
+def test_who_waits_for_news_is_sent_away_when_the_account_is_locked(server: Running) -> None:
+    admin, who, other = administrator(server), server.register(), server.register()
+    room_id = other.create_room(preset="public_chat")
+    who.join(room_id)
+    since = who.sync()["next_batch"]
+    sliding = Connection(who)
+    sliding.sync()
+    stream = stream_of(server, who)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [
+            pool.submit(who.request, "GET", "/sync", since=since, timeout=WAIT_MS),
+            pool.submit(sliding.request, WAIT_MS),
+        ]
+        wait_for(server, lambda: len(stream.waiters) == 2)
+        admin.put(path_of("lock", who.user_id), {"locked": True})
+        other.send(room_id, "not for the eyes of whoever has the device now")
+        for answer in waiting:
+            assert refused(answer.result(), 401, "M_USER_LOCKED")["soft_logout"] is True
+    admin.put(path_of("lock", who.user_id), {"locked": False})
+    assert who.sync(since)["rooms"]["join"].keys() == {room_id}
 
 
 @pytest.mark.parametrize(("action", "member"), KINDS)

@@ -252,6 +252,22 @@ def test_an_event_that_was_sent_but_not_noted_is_not_sent_again(tmp_path: Path) 
         again.http.close()
 
 
+@pytest.mark.parametrize(("locked", "errcode"), [(True, "M_USER_LOCKED"), (False, "M_USER_SUSPENDED")])
+def test_who_is_locked_or_suspended_says_nothing_later_either(
+    server: Running, alice: Person, locked: bool, errcode: str
+) -> None:
+    bob = server.register("bob")
+    room_id = alice.create_room(preset="public_chat")
+    bob.join(room_id)
+    asked, waiting = later(bob, room_id, "x"), later(bob, room_id, "y", SOON)
+    accounts = server.server.services.accounts
+    server.run((accounts.set_locked if locked else accounts.set_suspended)(bob.user_id, True))
+    with server.anonymous() as http:
+        refused(http.post(f"{ALL}/{asked}/send"), 401 if locked else 403, errcode)
+        refused(http.post(f"{ALL}/{waiting}/send"), 401 if locked else 403, errcode)
+    assert said(alice, room_id) == []
+
+
 def test_the_events_of_an_account_that_ended_are_gone(server: Running, alice: Person) -> None:
     bob = server.register("bob")
     room_id = alice.create_room(preset="public_chat")

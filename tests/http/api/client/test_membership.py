@@ -526,6 +526,25 @@ def test_who_is_suspended_may_leave_but_not_take_part(server: Running) -> None:
     assert memberships(alice, first, bob) == ["join", "leave"]
 
 
+def test_who_is_suspended_takes_back_what_is_their_own_and_nothing_else(server: Running) -> None:
+    alice, bob = server.register("alice"), server.register("bob")
+    room_id = alice.create_room(preset="public_chat")
+    bob.join(room_id)
+    theirs, own, another = bob.send(room_id, "x"), alice.send(room_id, "y"), alice.send(room_id, "z")
+    server.run(server.server.services.accounts.set_suspended(alice.user_id, True))
+    for event_id in (theirs, "$unknown"):
+        answers = (
+            alice.request("PUT", room_path(room_id, "redact", event_id, "t1"), {}),
+            alice.request("PUT", room_path(room_id, "send", "m.room.redaction", "t2"), {"redacts": event_id}),
+        )
+        for answer in answers:
+            refused(answer, *((403, "M_USER_SUSPENDED") if event_id == theirs else (404, "M_NOT_FOUND")))
+    alice.put(room_path(room_id, "redact", own, "t3"), {"reason": "sorry"})
+    alice.put(room_path(room_id, "send", "m.room.redaction", "t4"), {"redacts": another})
+    for event_id, content in ((theirs, "x"), (own, None), (another, None)):
+        assert bob.get(room_path(room_id, "event", event_id))["content"].get("body") == content
+
+
 def test_who_is_suspended_removes_nobody_through_the_state(server: Running) -> None:
     alice, bob = server.register("alice"), server.register("bob")
     room_id = alice.create_room(preset="public_chat")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.running import Person, Running, refused
+from hamrasan.http.rate_limit import USER_RATES
+from hamrasan.http.route import RateClass
+from tests.running import Person, Running, refused, running
 
 
 def of(person: Person) -> str:
@@ -54,6 +57,24 @@ def test_a_bad_presence_is_refused_and_changes_nothing(server: Running, body: An
     alice = server.register()
     refused(alice.request("PUT", of(alice), body), 400, errcode)
     assert alice.get(of(alice)) == {"presence": "offline"}
+
+
+def test_who_is_suspended_tells_nobody_anything(server: Running) -> None:
+    alice = server.register()
+    server.run(server.server.services.accounts.set_suspended(alice.user_id, True))
+    body = {"presence": "online", "status_msg": "buy this"}
+    refused(alice.request("PUT", of(alice), body), 403, "M_USER_SUSPENDED")
+    assert alice.put(of(alice), {"presence": "online"}) == {}
+
+
+def test_changes_of_presence_are_few(tmp_path: Path) -> None:
+    with running(tmp_path, rate_limits=True) as server:
+        alice = server.register()
+        burst = USER_RATES[RateClass.PRESENCE].burst
+        states = [("online", "unavailable")[number % 2] for number in range(burst + 5)]
+        answers = [alice.request("PUT", of(alice), {"presence": state}) for state in states]
+        assert [answer.status_code for answer in answers[:burst]] == [200] * burst
+        refused(answers[-1], 429, "M_LIMIT_EXCEEDED")
 
 
 def test_the_presence_of_what_is_no_user_is_refused(server: Running) -> None:

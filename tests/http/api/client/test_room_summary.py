@@ -119,6 +119,20 @@ def test_mutual_rooms(alice: Person, bob: Person, carol: Person) -> None:
     assert alone not in mutual(alice, bob.user_id)["joined"]
 
 
+def test_mutual_rooms_as_the_draft_has_them(
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutual_rooms, "PAGE", 2)
+    shared = [alice.create_room(preset="public_chat") for _ in range(3)]
+    for room_id in shared:
+        bob.join(room_id)
+    path = "/_matrix/client/unstable/uk.half-shot.msc2666/user/mutual_rooms"
+    first = alice.get(path, user_id=bob.user_id)
+    rest = alice.get(path, user_id=bob.user_id, batch_token=first["next_batch_token"])
+    assert first["joined"] + rest["joined"] == shared
+    assert "next_batch_token" not in rest
+
+
 def test_mutual_rooms_in_pages(alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = [alice.create_room(preset="public_chat") for _ in range(5)]
     for room_id in shared:
