@@ -163,6 +163,11 @@ class Running:
 
         self.run(reload())
 
+    def change(self, settings: Settings) -> None:
+        """Let the server take those of other settings that can change while it runs."""
+        self._settings = settings
+        self.reload()
+
     def stop(self) -> None:
         """Stop the server and wait until its files are closed."""
         self.part_from(0)

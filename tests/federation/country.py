@@ -185,6 +185,11 @@ class Member:
 
         self.run(forget())
 
+    def change(self, **settings: Any) -> None:
+        """Change settings while the server runs, as a new file and SIGHUP do."""
+        self.settings = replace(self.settings, **settings)
+        self.running.change(self.settings)
+
     def end(self) -> None:
         if self.server is not None:
             self.stop()
