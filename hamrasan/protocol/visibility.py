@@ -17,6 +17,9 @@ JOINED = "joined"
 DEFAULT_VISIBILITY = SHARED
 """What applies where a room says nothing, or something that is not understood."""
 
+NO_FLOOR = -(2**62)
+"""Before every position."""
+
 JOIN, INVITE, LEAVE = "join", "invite", "leave"
 
 _VISIBILITIES = frozenset((WORLD_READABLE, SHARED, INVITED, JOINED))
@@ -84,7 +87,7 @@ class VisibilityTimeline:
         self,
         visibilities: Iterable[tuple[int, str]],
         memberships: Iterable[tuple[int, str]],
-        floor: int = -1,
+        floor: int = NO_FLOOR,
     ) -> None:
         """Up to `floor` nobody sees anything, since history has expired."""
         self._floor = floor

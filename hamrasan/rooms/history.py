@@ -9,8 +9,8 @@ from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, VisibilityTimeline, parse_visibility
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
-from hamrasan.storage.ports.journal import Position
-from hamrasan.storage.ports.rooms import StateReader
+from hamrasan.storage.ports.journal import FIRST_POSITION, Position
+from hamrasan.storage.ports.rooms import OUTSIDE, StateReader
 
 VISIBILITY = "m.room.history_visibility"
 MEMBER = "m.room.member"
@@ -46,12 +46,16 @@ class History:
 
     async def timeline(self, room: Numbered, user_id: str) -> VisibilityTimeline:
         """Return what `user_id` may see of `room`, as it stands now."""
-        visibilities = await self._state.versions(room.number, VISIBILITY, "")
+        versions = await self._state.versions(room.number, VISIBILITY, "")
+        visibilities = [(s.position, parse_visibility(parse_json(s.content))) for s in versions]
+        if versions and (versions[0].flags & OUTSIDE or versions[0].position < 0):
+            # What was before this server came into the room is not known: the oldest that is known counts for it.
+            visibilities.insert(0, (FIRST_POSITION, visibilities[0][1]))
         memberships = await self._state.versions(room.number, MEMBER, user_id)
         return VisibilityTimeline(
-            ((s.position, parse_visibility(parse_json(s.content))) for s in visibilities),
+            visibilities,
             ((s.position, parse_json(s.content)["membership"]) for s in memberships),
-            self.floor(room),
+            self._floors.get(room.number, FIRST_POSITION),
         )
 
     async def sight(self, room: Room, user_id: str) -> VisibilityTimeline | None:
@@ -93,6 +97,10 @@ class History:
         if room.membership(user_id) != "join" or room.number in self._floors:
             return False
         entry = room.state.get((VISIBILITY, ""))
-        if entry is None or parse_visibility(entry.event.content) not in (SHARED, WORLD_READABLE):
+        if (
+            room.flipped
+            or entry is None
+            or parse_visibility(entry.event.content) not in (SHARED, WORLD_READABLE)
+        ):
             return False
         return entry.stored.replaces == 0 and entry.stored.position <= room.durable_head

@@ -80,11 +80,13 @@ class Verdict:
         """Return the last events of the room with this one, and their depths; None if it is the only one."""
         if self.event is None or not self.remaining:
             return None
-        if self.remaining == room.extremities or len(self.remaining) > 1:
-            found = {event_id: self.depths[event_id] for event_id in self.remaining}
-        else:
+        if len(room.extremities) == 1:
             found = {room.extremities[0]: room.depth}
-        return {**found, self.event.event_id: self.event.depth} if self.is_last else found
+        else:
+            found = {event_id: self.depths[event_id] for event_id in self.remaining}
+        if self.is_last:
+            found[self.event.event_id] = self.event.depth
+        return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
     def holds_after_messages(self, room: Room, extremities: tuple[str, ...]) -> bool:
         """Return whether the verdict is as good after local messages, which are the only last event now."""

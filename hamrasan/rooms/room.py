@@ -206,6 +206,13 @@ class Room:
         entry = self.state.get(key)
         return None if entry is None else entry.stored.event_id
 
+    def known_state_at(self, position: Position) -> Position:
+        """Return where to read the state at `position`: what was before this server came is not known.
+
+        There, the oldest state that is known stands for it.
+        """
+        return position if position >= self.seeded else self.seeded - 1
+
     def state_position(self, key: StateKey) -> Position:
         """Return the position of the current state event under `key`, 0 if there is none."""
         if key[0] == "m.room.member":

@@ -18,7 +18,7 @@ from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.runtime.slices import give_way
-from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.journal import FIRST_POSITION, Position
 from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 
 MAX_SCANNED = 2_000
@@ -83,9 +83,11 @@ class Timeline:
         """
         last = readable.upto
         if backwards:
-            after, upto = stop or 0, last if start is None else min(start, last)
+            after = FIRST_POSITION if stop is None else stop
+            upto = last if start is None else min(start, last)
         else:
-            after, upto = start or 0, last if stop is None else min(stop, last)
+            after = FIRST_POSITION if start is None else start
+            upto = last if stop is None else min(stop, last)
         if after >= upto or wanted.matches_nothing:
             return Page([], None)
         found: list[TimelineEvent] = []
@@ -110,7 +112,8 @@ class Timeline:
                 if len(chunk) < size:
                     break
                 await give_way()
-        return Page(found, stop if found and stop is not None and 0 < stop < last else None)
+        goes_on = stop is not None and stop < last and (stop > 0 or readable.room.seeded > 0)
+        return Page(found, stop if found and goes_on else None)
 
     async def context(
         self,
@@ -146,7 +149,8 @@ class Timeline:
         room = readable.room
         if wanted.matches_nothing:
             return []
-        state = await self._state.at(room.number, position, members=not wanted.lazy_load_members)
+        at = room.known_state_at(position)
+        state = await self._state.at(room.number, at, members=not wanted.lazy_load_members)
         events = [TimelineEvent(stored) for stored in state]
         if wanted.lazy_load_members:
             events += await self.senders(room, shown, position)
@@ -157,7 +161,7 @@ class Timeline:
     ) -> list[TimelineEvent]:
         """Return the memberships at `position` of those who sent `shown` ("Lazy-loading room members")."""
         keys = [(MEMBER, sender) for sender in dict.fromkeys(event.stored.sender for event in shown)]
-        found = await self._state.at(room.number, position, keys) if keys else []
+        found = await self._state.at(room.number, room.known_state_at(position), keys) if keys else []
         return [TimelineEvent(stored) for stored in found]
 
     async def nearest(

@@ -1,8 +1,9 @@
 """Places in the stream of changes, as clients carry them: opaque to them, versioned for us.
 
 A sync token (`s1_...`) names a position and the serials of what lives in memory only; a pagination token (`t1_...`) a
-position; the `pos` of sliding sync (`p1_...`) a position, a connection and the number of an answer on it. Any of them
-can be given where a position is asked for. A message token (`d1_...`) says up to where a device has its messages.
+position, below zero among events from before this server was in the room; the `pos` of sliding sync (`p1_...`) a
+position, a connection and the number of an answer on it. Any of them can be given where a position is asked for. A
+message token (`d1_...`) says up to where a device has its messages.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hamrasan.storage.ports.journal import Position
 _SYNC = re.compile(
     r"s1_([0-9]{1,18})_([0-9]{1,15})_([0-9]{1,15})_([A-Za-z]{1,16})(?:_([0-9]{1,18}))?", re.ASCII
 )
-_PAGE = re.compile(r"t1_([0-9]{1,18})", re.ASCII)
+_PAGE = re.compile(r"t1_(-?[0-9]{1,18})", re.ASCII)
 _SLIDING = re.compile(r"p1_([0-9]{1,18})_[A-Za-z]{1,16}_[0-9]{1,15}", re.ASCII)
 _MESSAGE = re.compile(r"d1_([0-9]{1,18})", re.ASCII)
 _RECENT_TOKENS = 1_024

@@ -61,8 +61,8 @@ class RoomStates:
             found = []
         else:
             found = await self._state.at(room.number, end, members=not lazy)
-        if not request.state_after and not timeline.whole:
-            # What the filter keeps out of the timeline is in the state all the same.
+        if not request.state_after and (not timeline.whole or room.flipped > end):
+            # What the filter keeps out of the timeline, or a fork has brought back, is in the state all the same.
             found = _overridden(found, await self.changes(room, end, upto))
         members_changed = any(event.type == MEMBER for event in found) or any(
             event.stored.type == MEMBER for event in timeline.events
@@ -83,7 +83,7 @@ class RoomStates:
         """Return the last event of each key that changed in (after, upto]; free where the tail shows that none did."""
         if after >= upto:
             return []
-        if room.tail_start <= after and not any(
+        if room.tail_start <= after >= room.flipped and not any(
             after < e.stored.position <= upto and e.stored.state_key is not None for e in room.tail
         ):
             return []

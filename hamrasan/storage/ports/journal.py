@@ -14,7 +14,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from hamrasan.protocol.errors import MatrixError
 
 Position = int
-"""Every change that a client can see takes the next one; positions have no gaps."""
+"""Every change that a client can see takes the next one; positions have no gaps.
+
+What happened in a room before this server came into it stands below zero, the latest at -1.
+"""
+
+FIRST_POSITION: Position = -(2**62)
+"""Before everything that could ever be known of a room's past."""
 
 Write = tuple[Any, ...]
 """One row to write: an instance of a `NamedTuple` class of a port; adapters map the class to a statement."""

@@ -63,10 +63,11 @@ async def get_members(request: Request, services: Services) -> Answer:
     position = None if not at else parse_position(at)
     readable = await _readable(request, services)
     upto = readable.upto if position is None else min(position, readable.upto)
-    members = await services.registry.state.members_at(readable.room.number, upto)
+    room = readable.room
+    members = await services.registry.state.members_at(room.number, room.known_state_at(upto))
     events = await _chosen(members, membership, not_membership)
-    reader = await reader_of(request, services, readable.room)
-    return await event_list(services, readable.room, events, reader, before=b'{"chunk":', after=b"}")
+    reader = await reader_of(request, services, room)
+    return await event_list(services, room, events, reader, before=b'{"chunk":', after=b"}")
 
 
 async def get_joined_members(request: Request, services: Services) -> Response:
