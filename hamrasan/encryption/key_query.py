@@ -53,7 +53,7 @@ class KeyQuery:
             await slices.pause()
             user_id, device_id = row.user_id, row.device_id
             if not wanted[user_id] or device_id in wanted[user_id]:
-                keys = _visible(row.keys, user_id, reader, added.get((user_id, device_id), ()))
+                keys = visible(parse_json(row.keys), user_id, reader, added.get((user_id, device_id), ()))
                 if row.display_name is not None:
                     keys["unsigned"] = {"device_display_name": row.display_name}
                 answer["device_keys"][user_id][device_id] = keys
@@ -63,15 +63,19 @@ class KeyQuery:
                 signatures = added.get((own.user_id, own.key_id))
                 # As it was published it has the user's own signatures only.
                 shown = (
-                    _visible(own.key, own.user_id, reader, signatures) if signatures else Fragment(own.key)
+                    visible(parse_json(own.key), own.user_id, reader, signatures)
+                    if signatures
+                    else Fragment(own.key)
                 )
                 answer[f"{own.usage}_keys"][own.user_id] = shown
         return answer
 
 
-def _visible(stored: bytes, user_id: str, reader: str, added: Sequence[KeySignatureRow]) -> dict[str, Any]:
+def visible(
+    stored: Mapping[str, Any], user_id: str, reader: str, added: Sequence[KeySignatureRow]
+) -> dict[str, Any]:
     """Return a key with those signatures that a reader may see: those of the key's owner, and the reader's own."""
-    keys: dict[str, Any] = parse_json(stored)
+    keys = dict(stored)
     signatures = keys.get("signatures")
     if signatures or added:
         shown = {signer: made for signer, made in (signatures or {}).items() if signer in (user_id, reader)}

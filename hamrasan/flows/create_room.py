@@ -17,6 +17,7 @@ from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.new_rooms import NewRooms, creatable_version
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
+from hamrasan.runtime.log import get_logger
 from hamrasan.storage.ports.journal import Write
 from hamrasan.storage.ports.rooms import AliasesChanged, DirectoryChanged, PublishRoom, PutAlias
 
@@ -24,6 +25,8 @@ MAX_INVITES = 100
 """Users invited with the creation; each is an event of the one decision, during which nobody else is served."""
 MAX_INITIAL_STATE = 100
 """State events of the client's own, for the same reason."""
+
+_log = get_logger(__name__)
 
 Also = Callable[[str], Sequence[Write]]
 """From the id of a new room to what is written together with it."""
@@ -80,6 +83,8 @@ class _Plan:
     names: Mapping[str, Mapping[str, str]]
     """Name and avatar of the creator and of everybody invited."""
     invitees: Sequence[str]
+    local_invitees: Sequence[str]
+    """Those of them that are of this server; others are invited when the room is there."""
 
 
 class CreateRoom:
@@ -126,7 +131,8 @@ class CreateRoom:
         for user_id in invitees:
             await self._membership.check_invitee(user_id, creator)
         names = {user_id: await self._membership.names(user_id) for user_id in (creator, *invitees)}
-        return _Plan(wish, version, creator, alias, names, invitees)
+        local = [user_id for user_id in invitees if self._membership.is_local(user_id)]
+        return _Plan(wish, version, creator, alias, names, invitees, local)
 
     async def _create(self, plan: _Plan, also: Also | None) -> str:
         number = await self._new_rooms.number()
@@ -143,7 +149,17 @@ class CreateRoom:
         if also is not None:
             decision.batch.writes += also(room.id)
         await self._registry.create(room, decision)
+        for user_id in plan.invitees:
+            if not self._membership.is_local(user_id):
+                await self._invite_elsewhere(room, plan, user_id)
         return room.id
+
+    async def _invite_elsewhere(self, room: Room, plan: _Plan, user_id: str) -> None:
+        """Invite a user of another server into the new room, which stands also if that fails."""
+        try:
+            await self._membership.invite(room.id, plan.creator, user_id, **_direct(plan.wish))
+        except MatrixError as error:
+            _log.info("an invite failed while a room was created", user_id=user_id, reason=error.message)
 
 
 def _check_initial_state(wish: RoomWish, alias: str | None) -> None:
@@ -195,9 +211,12 @@ def _first_events(plan: _Plan) -> Iterator[NewEvent]:
             yield state(initial.type, initial.content, initial.state_key)
     for event_type, content in named.items():
         yield state(event_type, content)
-    direct = {"is_direct": True} if wish.is_direct else {}
-    for user_id in plan.invitees:
-        yield state(MEMBER, {"membership": "invite", **plan.names[user_id], **direct}, user_id)
+    for user_id in plan.local_invitees:
+        yield state(MEMBER, {"membership": "invite", **plan.names[user_id], **_direct(wish)}, user_id)
+
+
+def _direct(wish: RoomWish) -> dict[str, Any]:
+    return {"is_direct": True} if wish.is_direct else {}
 
 
 def _preset_state(preset: Preset) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hamrasan.flows.leave_room import LeaveRoom
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.rooms.membership import Membership
 from hamrasan.runtime.log import get_logger
 from hamrasan.storage.ports.accounts import AccountRow
 from hamrasan.storage.ports.journal import CommitFailed
@@ -18,8 +18,8 @@ _log = get_logger(__name__)
 class LeaveAllRooms:
     """Takes a deactivated user out of every room."""
 
-    def __init__(self, membership: Membership, rooms: RoomReader) -> None:
-        self._membership = membership
+    def __init__(self, leave_room: LeaveRoom, rooms: RoomReader) -> None:
+        self._leave_room = leave_room
         self._rooms = rooms
 
     async def leave(self, account: AccountRow) -> None:
@@ -31,7 +31,7 @@ class LeaveAllRooms:
             if row.membership not in TO_LEAVE:
                 continue
             try:
-                await self._membership.leave(row.room_id, account.user_id, for_good=True)
+                await self._leave_room.leave(row.room_id, account.user_id, for_good=True)
             except CommitFailed:
                 raise
             except MatrixError as refusal:

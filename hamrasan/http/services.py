@@ -44,10 +44,14 @@ from hamrasan.federation.news import FederationNews
 from hamrasan.federation.notary import Notary
 from hamrasan.federation.own_keys import OldKey, OwnKeys
 from hamrasan.federation.pdu_checks import PduChecks
+from hamrasan.federation.queries import RemoteQueries
+from hamrasan.federation.remote_keys import RemoteKeys
 from hamrasan.federation.request_check import RequestCheck
 from hamrasan.federation.sender import Sender
 from hamrasan.federation.server_names import AllowedServers
 from hamrasan.flows.act_for_service import ActForService
+from hamrasan.flows.ask_for_keys import AskForKeys
+from hamrasan.flows.backfill import Backfill
 from hamrasan.flows.change_password import ChangePassword
 from hamrasan.flows.change_profile import ChangeProfile
 from hamrasan.flows.create_room import CreateRoom
@@ -55,7 +59,13 @@ from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.dehydrate_device import DehydrateDevice
 from hamrasan.flows.delayed_events import DelayedEvents
 from hamrasan.flows.end_sessions import EndSessions
+from hamrasan.flows.fetch_media import FetchMedia
+from hamrasan.flows.find_elsewhere import FindElsewhere
+from hamrasan.flows.find_room import FindRoom
+from hamrasan.flows.join_over_federation import JoinOverFederation
 from hamrasan.flows.join_room import JoinRoom
+from hamrasan.flows.knock_on_room import KnockOnRoom
+from hamrasan.flows.leave_room import LeaveRoom
 from hamrasan.flows.login import Login
 from hamrasan.flows.moderate_accounts import ModerateAccounts
 from hamrasan.flows.open_session import OpenSession
@@ -88,6 +98,7 @@ from hamrasan.rooms.discovery import Discovery
 from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.federated_events import FederatedEvents
 from hamrasan.rooms.history import History
+from hamrasan.rooms.invitations import Invitations
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
 from hamrasan.rooms.network_directories import NetworkDirectories
@@ -210,6 +221,9 @@ class RoomServices:
     """Rooms: what may be done in them and what may be seen of them."""
 
     registry: RoomRegistry
+    reception: Reception
+    federated_events: FederatedEvents
+    invitations: Invitations
     access: RoomAccess
     new_rooms: NewRooms
     messages: Messages
@@ -219,7 +233,6 @@ class RoomServices:
     network_directories: NetworkDirectories
     erasure: Erasure
     discovery: Discovery
-    spaces: Spaces
     history: History
     renderer: Renderer
     timeline: Timeline
@@ -231,8 +244,6 @@ class RoomServices:
     watched: WatchedRooms
     retention: Retention
     server_acls: ServerAcls
-    reception: Reception
-    federated_events: FederatedEvents
 
 
 @dataclass(frozen=True)
@@ -302,6 +313,23 @@ class ExchangeServices:
 
 
 @dataclass(frozen=True)
+class ElsewhereServices:
+    """What is done for this server's users at other servers."""
+
+    remote_queries: RemoteQueries
+    remote_keys: RemoteKeys
+    ask_for_keys: AskForKeys
+    backfill: Backfill
+    find_elsewhere: FindElsewhere
+    fetch_media: FetchMedia
+    find_room: FindRoom
+    spaces: Spaces
+    join_over_federation: JoinOverFederation
+    leave_room: LeaveRoom
+    knock_on_room: KnockOnRoom
+
+
+@dataclass(frozen=True)
 class StoryServices:
     """Stories that cross the other groups."""
 
@@ -332,6 +360,7 @@ Group = (
     | SearchServices
     | FederationServices
     | ExchangeServices
+    | ElsewhereServices
     | StoryServices
 )
 
@@ -351,6 +380,7 @@ class Services(
     SearchServices,
     FederationServices,
     ExchangeServices,
+    ElsewhereServices,
     StoryServices,
 ):
     """The services of one server. A new one is a line in its group here, and one in `hamrasan.server.services`."""

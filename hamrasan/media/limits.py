@@ -18,5 +18,7 @@ MAX_ID_CHARS = 255
 """Of a media id; those of this server have 24."""
 ID_LETTERS = 24
 """Letters of a media id (137 bits): whoever does not know an id cannot guess it."""
+REMOTE_LIFETIME_MS = 30 * 24 * 60 * 60 * 1000
+"""How long a file of another server is kept: most are looked at in their first days, and it still is where it was."""
 SWEEP_S = 60 * 60
 """How often reserved ids are looked through for those that have expired."""

@@ -264,10 +264,38 @@ class MediaRepository:
             raise self._unknown(server_name)
         return row
 
+    async def find(self, server_name: str, media_id: str) -> MediaRow | None:
+        """Return a file that is here, None if it is not."""
+        row = await self._reader.media(server_name, media_id)
+        return None if row is None or row.hash is None else row
+
+    async def keep_remote(
+        self,
+        address: tuple[str, str],
+        chunks: AsyncIterator[bytes],
+        content_type: str,
+        file_name: str | None,
+    ) -> MediaRow:
+        """Keep a file of another server; `address` is server name and media id.
+
+        Raises `M_TOO_LARGE`, `M_UNKNOWN` (503), and what `chunks` raises.
+        """
+        file = await self._spool.receive(chunks, self.max_bytes)
+        row = NewMedia(
+            *address, None, self._clock.now_ms(), None, file.hash, file.size, content_type, file_name
+        )
+        try:
+            async with self._locks(file.key):
+                if await self.find(*address) is None:
+                    await self._keep(file, row)
+        finally:
+            await self._spool.drop(file)
+        return row
+
     def _unknown(self, server_name: str) -> MatrixError:
         if server_name == self._server_name:
             return not_found("There is no such file.")
-        return not_found(f"The file could not be fetched: this server does not reach {server_name}.")
+        return not_found(f"This file of {server_name} is not here.")
 
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Return a part of a blob. Raises `M_NOT_FOUND` if it is lost, `M_UNKNOWN` (503) if it cannot be read."""
@@ -387,7 +415,14 @@ class MediaRepository:
         while True:
             before_ms = self._clock.now_ms() - limits.SWEEP_S * 1000
             await self._journal.submit(Batch([DeleteUnfilledMedia(before_ms)]))
+            await self._forget_remote(self._clock.now_ms() - limits.REMOTE_LIFETIME_MS)
             await asyncio.sleep(limits.SWEEP_S)
+
+    async def _forget_remote(self, before_ms: int) -> None:
+        """Delete files of other servers that were fetched long ago: whoever wants one has it fetched again."""
+        while page := await self._reader.remote_before(self._server_name, before_ms, PAGE):
+            for media in page:
+                await self.delete(media)
 
 
 async def _one_piece(content: bytes) -> AsyncIterator[bytes]:

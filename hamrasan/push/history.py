@@ -23,6 +23,7 @@ from hamrasan.rooms.rule_evaluation import by_predefined_rules, evaluate_rules
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
+from hamrasan.storage.ports.invitations import NO_ROOM
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow, RoomReader, StateReader, StoredEvent
 from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
@@ -142,7 +143,7 @@ class NotificationHistory:
             if row.membership == "join":
                 head = await self._events.head(row.room)
                 places.append(_entry(_Place(row, min(upto, head))))
-            elif row.membership == "invite" and row.position <= upto:
+            elif row.membership == "invite" and row.position <= upto and row.room != NO_ROOM:
                 places.append(_entry(_Place(row, row.position)))
         heapq.heapify(places)
         return places

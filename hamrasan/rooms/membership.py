@@ -6,7 +6,7 @@ event, who vouches for a restricted join, which changes change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from hamrasan.accounts.accounts import NOTICES_LOCALPART, Make
@@ -32,6 +32,10 @@ _REMOVABLE = _INTRODUCED | {"ban"}
 """Memberships that others can end: there is nothing to tell somebody who never was here."""
 
 
+Inviter = Callable[[Room, NewEvent], Awaitable[str]]
+"""Adds an invite of another server's user to a room, once that server has signed it; returns the event's id."""
+
+
 class Membership:
     """Changes memberships of this server's users in this server's rooms."""
 
@@ -44,6 +48,7 @@ class Membership:
         profiles: Profiles,
         invite_permission: InvitePermission,
         make_user: Make,
+        invite_elsewhere: Inviter,
         server_name: str,
     ) -> None:
         self._registry = registry
@@ -53,6 +58,7 @@ class Membership:
         self._profiles = profiles
         self._invite_permission = invite_permission
         self._make_user = make_user
+        self._invite_elsewhere = invite_elsewhere
         self._server_name = server_name
 
     # What users do themselves.
@@ -72,7 +78,7 @@ class Membership:
         membership = room.membership(user_id)
         if membership == "join":
             return False
-        content = _content("join", reason)
+        content = content_of("join", reason)
         if third_party_signed is not None and membership != "invite":
             await self._join_by_address(room, user_id, content, third_party_signed)
         else:
@@ -83,7 +89,7 @@ class Membership:
         """Let a user ask to be let in; nothing changes for who has asked already. Raises as `join`."""
         room = await self._registry.get(room_id)
         if room.membership(user_id) != "knock":
-            await self._set(room, user_id, user_id, _content("knock", reason))
+            await self._set(room, user_id, user_id, content_of("knock", reason))
 
     async def leave(
         self, room_id: str, user_id: str, reason: str | None = None, *, for_good: bool = False
@@ -97,7 +103,7 @@ class Membership:
         if not for_good:
             self._check_notices(room, user_id)
         if room.membership(user_id) != "leave":
-            await self._set(room, user_id, user_id, _content("leave", reason))
+            await self._set(room, user_id, user_id, content_of("leave", reason))
 
     async def forget(self, room_id: str, user_id: str) -> None:
         """Let a user forget a room that they have left; raises 400 `M_UNKNOWN` for who has not."""
@@ -135,26 +141,26 @@ class Membership:
         """
         room = await self._access.joined(room_id, sender)
         if not await self._has_invited(room, sender, target):
-            await self._set(room, sender, target, {**_content("invite", reason), **more})
+            await self._set(room, sender, target, {**content_of("invite", reason), **more})
 
     async def kick(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
         """Remove a member, or take an invite or a knock back. Raises `M_FORBIDDEN`, also if there is nothing of it."""
         room = await self._access.joined(room_id, sender)
         if room.membership(target) not in _INTRODUCED:
             raise _not_inside(target)
-        await self._set(room, sender, target, _content("leave", reason))
+        await self._set(room, sender, target, content_of("leave", reason))
 
     async def ban(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
         """Ban somebody, who need not be in the room. Raises `M_FORBIDDEN`."""
         room = await self._access.joined(room_id, sender)
-        await self._set(room, sender, target, _content("ban", reason))
+        await self._set(room, sender, target, content_of("ban", reason))
 
     async def unban(self, room_id: str, sender: str, target: str, reason: str | None = None) -> None:
         """Lift a ban. Raises `M_FORBIDDEN`, and 403 `M_BAD_STATE` if there is none."""
         room = await self._access.joined(room_id, sender)
         if room.membership(target) != "ban":
             raise MatrixError(403, "M_BAD_STATE", f"{target} is not banned from this room.")
-        await self._set(room, sender, target, _content("leave", reason))
+        await self._set(room, sender, target, content_of("leave", reason))
 
     # What all of them come to.
 
@@ -193,23 +199,27 @@ class Membership:
             full = {**await self.names(target), **full}
         if membership == "join" and needs_condition(room, target):
             return await self._join_restricted(room, sender, target, full, sent_ts)
-        return await self._registry.send(
-            room, NewEvent(MEMBER, sender, full, target, origin_server_ts=sent_ts)
-        )
+        new = NewEvent(MEMBER, sender, full, target, origin_server_ts=sent_ts)
+        if membership == "invite" and not self.is_local(target):
+            return await self._invite_elsewhere(room, new)
+        return await self._registry.send(room, new)
 
     async def names(self, user_id: str) -> dict[str, str]:
         """Return what a membership event says of a user of this server, besides the membership."""
-        if not self._is_local(user_id):
+        if not self.is_local(user_id):
             return {}
         names = await self._profiles.names(user_id)
         fields = {DISPLAY_NAME: names.displayname, AVATAR_URL: names.avatar_url}
         return {field: value for field, value in fields.items() if value is not None}
 
     async def check_invitee(self, user_id: str, sender: str) -> None:
-        """Raise unless `sender` can invite `user_id`: `M_NOT_FOUND`, `M_INVITE_BLOCKED`, `M_INVALID_PARAM`."""
+        """Raise unless `sender` can invite `user_id`: `M_NOT_FOUND`, `M_INVITE_BLOCKED`, `M_INVALID_PARAM`.
+
+        Of another server's user that server says so when it is asked to sign the invite.
+        """
         parse_user_id(user_id)
-        if not self._is_local(user_id):
-            raise forbidden(f"{user_id} lives on another server, and this one is not connected to others.")
+        if not self.is_local(user_id):
+            return
         account = await self._accounts.account(user_id)
         if account is None and await self._make_user(user_id):
             account = await self._accounts.account(user_id)
@@ -223,7 +233,7 @@ class Membership:
         joined: Collection[str] = frozenset(await self.joined_rooms(target))
         # From here on nothing waits, and the room may have changed meanwhile.
         if needs_condition(room, target):
-            content[AUTHORISED_VIA] = voucher(room, target, joined, self._is_local)
+            content[AUTHORISED_VIA] = voucher(room, target, joined, self.is_local)
         authorised = AUTHORISED_VIA in content
         new = NewEvent(MEMBER, sender, content, target, authorised=authorised, origin_server_ts=sent_ts)
         return await self._registry.send(room, new)
@@ -234,7 +244,7 @@ class Membership:
         await self.check_invitee(user_id, exchanged_invite(room, user_id, signed).sender)
         names = await self.names(user_id)
         invite = exchanged_invite(room, user_id, signed)  # anew, for the room may have changed meanwhile
-        if not self._is_local(invite.sender):
+        if not self.is_local(invite.sender):
             raise forbidden(
                 f"Only the server of {invite.sender}, who sent the invite, can let you in with it."
             )
@@ -271,11 +281,13 @@ class Membership:
                 raise _outside() from None
             raise
 
-    def _is_local(self, user_id: str) -> bool:
+    def is_local(self, user_id: str) -> bool:
+        """Return whether a user is of this server."""
         return is_of_server(user_id, self._server_name)
 
 
-def _content(membership: str, reason: str | None) -> dict[str, Any]:
+def content_of(membership: str, reason: str | None) -> dict[str, Any]:
+    """Return the content of a membership event, without name and avatar."""
     return {"membership": membership} if reason is None else {"membership": membership, "reason": reason}
 
 

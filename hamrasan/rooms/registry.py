@@ -77,6 +77,15 @@ class RoomRegistry:
             loading.add_done_callback(lambda _: self._loading.pop(room_id, None))
         return await asyncio.shield(loading)
 
+    async def find(self, room_id: str) -> Room | None:
+        """Return the room, None if this server does not know it."""
+        try:
+            return await self.get(room_id)
+        except MatrixError as error:
+            if error.status == 404:
+                return None
+            raise
+
     async def next_number(self) -> int:
         """Return a room number that no other room has."""
         last = await self.rooms.last_room()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -48,6 +48,9 @@ WALK_LIFETIME_S = 600.0
 MAX_ORDER_CHARS = 50
 """Of a child's `order` (`m.space.child`)."""
 
+MAX_VIA = 10
+"""Servers of a child that are kept in mind."""
+
 _ORDER = re.compile(rf"[\x20-\x7E]{{1,{MAX_ORDER_CHARS}}}", re.ASCII)
 _TOKEN = re.compile(r"h1_([A-Za-z]{1,32})_([0-9]{1,6})", re.ASCII)
 _TOKEN_LETTERS = 16
@@ -69,6 +72,7 @@ class Child(NamedTuple):
     event: StoredEvent
     order: str | None
     suggested: bool
+    via: list[str]
 
     @property
     def key(self) -> tuple[bool, str, int, str]:
@@ -85,7 +89,25 @@ def parse_child(event: StoredEvent) -> Child | None:
     if not all(isinstance(server, str) for server in via):
         return None
     valid = isinstance(order, str) and _ORDER.fullmatch(order) is not None
-    return Child(room_id, event, order if valid else None, content.get("suggested") is True)
+    return Child(room_id, event, order if valid else None, content.get("suggested") is True, via[:MAX_VIA])
+
+
+class RoomElsewhere(NamedTuple):
+    """A room that this server does not know, as another one tells of it."""
+
+    fields: dict[str, Any]
+    """The JSON object `RoomSummary` of the specification."""
+    children: list[dict[str, Any]]
+    """Stripped `m.space.child` events with `origin_server_ts`."""
+
+
+class FindElsewhere(Protocol):
+    """Asks other servers for rooms."""
+
+    async def find(
+        self, room_id: str, via: Iterable[str], user_id: str | None, suggested_only: bool = False
+    ) -> RoomElsewhere | None:
+        """Return what other servers tell of a room, None if they tell nothing that the user may hear."""
 
 
 @dataclass(slots=True)
@@ -96,6 +118,8 @@ class _Walk:
     """Rooms of the pages so far."""
     pending: list[tuple[str, int]] = field(default_factory=list)
     """Rooms to look at with their depths, the next one last."""
+    via: dict[str, list[str]] = field(default_factory=dict)
+    """Servers through which rooms can be reached, as their spaces say."""
     seen: set[str] = field(default_factory=set)
     going_on: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -103,25 +127,38 @@ class _Walk:
 class Spaces:
     """Looks through spaces."""
 
-    def __init__(self, discovery: Discovery, state: StateReader, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        discovery: Discovery,
+        elsewhere: FindElsewhere,
+        state: StateReader,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
         self._discovery = discovery
+        self._elsewhere = elsewhere
         self._state = state
         self._clock = clock
         self._entropy = entropy
         self._walks: dict[str, _Walk] = {}
         """By name, the one that was asked for least lately first."""
 
-    async def page(self, query: SpaceQuery, limit: int, token: str | None) -> dict[str, Any]:
+    async def page(
+        self, query: SpaceQuery, limit: int, token: str | None, via: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Return the next `limit` rooms of a tree, depth first, and the token for those after them.
+
+        `via` are servers that may know the first of them.
 
         Raises `M_FORBIDDEN` for a room that the user may not hear of, `M_INVALID_PARAM` for a token that is none, has
         expired, or belongs to another query.
         """
         if token is None:
             name, start = None, 0
-            if await self._discovery.find(query.room_id, query.user_id) is None:
-                raise forbidden("You may not see this room, or there is none.")
             walk = _Walk(query, self._clock.monotonic(), pending=[(query.room_id, 0)])
+            walk.via[query.room_id] = list(via)
+            if await self._look(walk, query.room_id) is None:
+                raise forbidden("You may not see this room, or there is none.")
         else:
             name, start = _parse_token(token)
             walk = self._recall(name, query)
@@ -142,25 +179,35 @@ class Spaces:
         while len(rooms) < limit and size < MAX_PAGE_BYTES:
             await slices.pause()
             if index < len(walk.found):
-                found = await self._discovery.find(walk.found[index], walk.query.user_id)
-                children = [] if found is None else await self._children(found, walk.query)
+                place = await self._look(walk, walk.found[index])
             else:
-                step = await self._next(walk)
-                if step is None:
+                place = await self._next(walk)
+                if place is None:
                     return rooms, index, False
-                found, children = step
             index += 1
-            if found is not None:
-                rendered = _rendered(found, children)
-                size += len(rendered)
-                rooms.append(orjson.Fragment(rendered))
+            if place is not None:
+                size += len(place.rendered)
+                rooms.append(orjson.Fragment(place.rendered))
         return rooms, index, index < len(walk.found) or self._goes_on(walk)
 
     @staticmethod
     def _goes_on(walk: _Walk) -> bool:
         return bool(walk.pending) and len(walk.seen) < MAX_WALK
 
-    async def _next(self, walk: _Walk) -> tuple[FoundRoom, list[Child]] | None:
+    async def _look(self, walk: _Walk, room_id: str) -> _Place | None:
+        """Return what the user may hear of a room, here or from other servers."""
+        query = walk.query
+        found = await self._discovery.find(room_id, query.user_id)
+        if found is not None:
+            children = await self._children(found, query)
+            return _Place(_rendered(found, children), [(child.room_id, child.via) for child in children])
+        via = walk.via.get(room_id)
+        if not via and ":" not in room_id:
+            return None  # nobody is known who could be asked
+        elsewhere = await self._elsewhere.find(room_id, via or (), query.user_id, query.suggested_only)
+        return None if elsewhere is None else _place_elsewhere(elsewhere, query)
+
+    async def _next(self, walk: _Walk) -> _Place | None:
         """Go on to the next room of a walk that its user may hear of; None at the end of the tree."""
         slices = Slices(self._clock)
         while self._goes_on(walk):
@@ -169,18 +216,18 @@ class Spaces:
                 walk.pending.pop()
                 continue
             await slices.pause()
-            found = await self._discovery.find(room_id, walk.query.user_id)
-            children = [] if found is None else await self._children(found, walk.query)
+            place = await self._look(walk, room_id)
             walk.pending.pop()  # only now: who gives up waiting leaves the walk as it was
             walk.seen.add(room_id)
-            if found is None:
+            if place is None:
                 continue
             walk.found.append(room_id)
             if depth < walk.query.max_depth:
-                below = [child.room_id for child in children if child.room_id not in walk.seen]
-                walk.pending += [(room_id, depth + 1) for room_id in reversed(below)]
+                below = [(child, via) for child, via in place.children if child not in walk.seen]
+                walk.via.update(below)
+                walk.pending += [(child, depth + 1) for child, _ in reversed(below)]
                 del walk.pending[:-MAX_WALK]
-            return found, children
+            return place
         return None
 
     async def _children(self, found: FoundRoom, query: SpaceQuery) -> list[Child]:
@@ -232,6 +279,33 @@ class Spaces:
         del self._walks[name]
         self._walks[name] = found
         return found
+
+
+class _Place(NamedTuple):
+    """A room of a tree."""
+
+    rendered: bytes
+    children: list[tuple[str, list[str]]]
+    """Their ids, and servers through which they can be reached, in their order."""
+
+
+def _place_elsewhere(room: RoomElsewhere, query: SpaceQuery) -> _Place:
+    """Return a room as another server tells of it, with its children in their order."""
+    children: list[tuple[tuple[bool, str, int, str], list[str], dict[str, Any]]] = []
+    for event in room.children if room.fields.get("room_type") == SPACE else ():
+        content, child_id = event["content"], event["state_key"]
+        via, order = content.get("via"), content.get("order")
+        if not child_id.startswith("!") or not isinstance(via, list) or not via:
+            continue
+        if query.suggested_only and content.get("suggested") is not True:
+            continue
+        valid = isinstance(order, str) and _ORDER.fullmatch(order) is not None
+        key = (not valid, order if valid else "", event["origin_server_ts"], child_id)
+        named = [server for server in via if isinstance(server, str)]
+        children.append((key, named[:MAX_VIA], event))
+    children.sort(key=lambda child: child[0])
+    rendered = orjson.dumps({**room.fields, "children_state": [event for _, _, event in children]})
+    return _Place(rendered, [(event["state_key"], via) for _, via, event in children])
 
 
 def _rendered(found: FoundRoom, children: Sequence[Child]) -> bytes:

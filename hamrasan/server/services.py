@@ -36,6 +36,7 @@ from hamrasan.flows.deactivate_account import Departure
 from hamrasan.flows.dehydrate_device import DehydrateDevice
 from hamrasan.flows.delayed_events import DelayedEvents
 from hamrasan.flows.identity import Hooks, Identity, IdentityStore, assemble_identity
+from hamrasan.flows.invite_elsewhere import InviteElsewhere
 from hamrasan.flows.join_room import JoinRoom
 from hamrasan.flows.leave_all_rooms import LeaveAllRooms
 from hamrasan.flows.publish_signing_keys import PublishSigningKeys
@@ -46,7 +47,9 @@ from hamrasan.flows.sign_in_upstream import SignInUpstream
 from hamrasan.flows.signing_in import SigningIn, assemble_signing_in
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.http.services import (
+    ElsewhereServices,
     EncryptionServices,
+    FederationServices,
     Ground,
     IdentityServices,
     PersonalServices,
@@ -64,6 +67,7 @@ from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.federated_events import FederatedEvents
 from hamrasan.rooms.followers import EventFeed
 from hamrasan.rooms.history import History
+from hamrasan.rooms.invitations import Invitations
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.messages import Messages
 from hamrasan.rooms.network_directories import NetworkDirectories
@@ -76,7 +80,6 @@ from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.retention import Limits, Retention
 from hamrasan.rooms.server_acls import ServerAcls
-from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions
 from hamrasan.rooms.timeline import Timeline
 from hamrasan.rooms.typing import Typing
@@ -85,6 +88,7 @@ from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.server.appservices import build_appservices
+from hamrasan.server.elsewhere import build_elsewhere, build_inviting
 from hamrasan.server.exchange import build_exchange
 from hamrasan.server.federation import build_federation
 from hamrasan.server.media import build_media
@@ -104,9 +108,11 @@ def build_services(
     client = ServiceClient(ground.outbound)
     queries = ServiceQueries(ground.application_services, client)
     personal = _personal(store, ground.clock, queries)
-    rooms = _rooms(store, ground, personal, queries)
+    federation = build_federation(store, ground, names)
+    rooms = _rooms(store, ground, personal, queries, federation)
     readers = IdentityStore(store.journal, store.accounts, store.tokens, store.devices)
     encryption, media = _encryption(store, ground), build_media(store, ground)
+    elsewhere = build_elsewhere(store, ground, federation, encryption, media, rooms)
     sealing = Sealing(ground.secrets_key, ground.clock)
     two_step = TwoStep(store.journal, store.two_step, sealing, ground.clock, ground.entropy)
     hooks = Hooks(
@@ -117,7 +123,7 @@ def build_services(
     )
     identity = assemble_identity(readers, ground.settings, ground.clock, ground.entropy, tasks, hooks, cost)
     departures = identity.deactivate_account.on_departure
-    departures(LeaveAllRooms(rooms.membership, store.rooms).leave)
+    departures(LeaveAllRooms(elsewhere.leave_room, store.rooms).leave)
     departures(lambda account: encryption.key_backups.forget(account.user_id))
     departures(lambda account: encryption.cross_signing.forget(account.user_id))
     departures(_forget_files(media.media))
@@ -128,7 +134,6 @@ def build_services(
     signing_in = assemble_signing_in(
         store.journal, store.oauth, identity, two_step, sealing, ground.clock, ground.entropy
     )
-    federation = build_federation(store, ground, names)
     services = join(
         ground,
         _identity(identity, ground),
@@ -140,10 +145,11 @@ def build_services(
         syncing,
         push,
         build_appservices(store, ground, client, feed, personal, rooms, tasks),
-        _stories(store, ground, identity, signing_in, encryption, personal, rooms, tasks),
+        _stories(store, ground, identity, signing_in, encryption, personal, rooms, elsewhere, tasks),
         build_search(store, ground, feed, personal, rooms),
         federation,
         build_exchange(store, ground, feed, encryption, personal, rooms, federation, tasks),
+        elsewhere,
     )
     return services, identity
 
@@ -197,7 +203,7 @@ def _encryption(store: Store, ground: Ground) -> EncryptionServices:
         key_signatures=KeySignatures(journal, store.cross_signing, store.encryption, locks, clock),
         key_counts=counts,
         key_backups=KeyBackups(journal, store.key_backups, clock),
-        to_device=ToDevice(journal, store.encryption, store.devices, clock, name),
+        to_device=ToDevice(journal, store.encryption, store.devices, clock, ground.entropy, name),
     )
 
 
@@ -219,9 +225,17 @@ def _personal(store: Store, clock: Clock, queries: ServiceQueries) -> PersonalSe
     )
 
 
-def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: ServiceQueries) -> RoomServices:
+def _rooms(
+    store: Store,
+    ground: Ground,
+    personal: PersonalServices,
+    queries: ServiceQueries,
+    federation: FederationServices,
+) -> RoomServices:
     journal, clock, name = store.journal, ground.clock, ground.settings.server_name
     registry = RoomRegistry(journal, clock, store.events, store.state, store.rooms, store.federated_rooms)
+    reception = Reception(registry)
+    federated_events = FederatedEvents(registry, name, ground.signing_key)
     floors: dict[int, Position] = {}
     history = History(store.state, floors)
     erasure = Erasure(store.accounts, history)
@@ -235,18 +249,18 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
     receipts = Receipts(journal, access, store.events, store.receipts, personal.account_data, clock)
     return RoomServices(
         registry=registry,
+        reception=reception,
+        federated_events=federated_events,
+        invitations=Invitations(journal, store.invitations),
         access=access,
         new_rooms=NewRooms(registry, ground.entropy, name),
         messages=Messages(registry, store.relations),
-        membership=Membership(
-            registry,
+        membership=_membership(
+            store,
+            personal,
+            queries,
             access,
-            store.rooms,
-            store.accounts,
-            personal.profiles,
-            personal.invite_permission,
-            queries.make_user,
-            name,
+            build_inviting(federation, registry, federated_events, reception),
         ),
         aliases=Aliases(registry, access, store.rooms, ground.application_services, queries.make_alias, name),
         directory=Directory(registry, store.rooms, store.state),
@@ -255,7 +269,6 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         ),
         discovery=discovery,
         erasure=erasure,
-        spaces=Spaces(discovery, store.state, clock, ground.entropy),
         history=history,
         renderer=renderer,
         timeline=Timeline(store.events, store.state, history, personal.ignored),
@@ -269,8 +282,26 @@ def _rooms(store: Store, ground: Ground, personal: PersonalServices, queries: Se
         watched=watched,
         retention=_retention(store, ground, floors),
         server_acls=ServerAcls(),
-        reception=Reception(registry),
-        federated_events=FederatedEvents(registry, name, ground.signing_key),
+    )
+
+
+def _membership(
+    store: Store,
+    personal: PersonalServices,
+    queries: ServiceQueries,
+    access: RoomAccess,
+    inviting: InviteElsewhere,
+) -> Membership:
+    return Membership(
+        inviting.registry,
+        access,
+        store.rooms,
+        store.accounts,
+        personal.profiles,
+        personal.invite_permission,
+        queries.make_user,
+        inviting.invite,
+        inviting.server_name,
     )
 
 
@@ -320,6 +351,19 @@ def _delayed_events(
     return delayed_events
 
 
+def _join_room(
+    ground: Ground, rooms: RoomServices, elsewhere: ElsewhereServices, carry_over: CarryOverSettings
+) -> JoinRoom:
+    return JoinRoom(
+        rooms.membership,
+        rooms.registry,
+        rooms.invitations,
+        elsewhere.join_over_federation,
+        carry_over,
+        ground.settings.server_name,
+    )
+
+
 def _stories(
     store: Store,
     ground: Ground,
@@ -328,6 +372,7 @@ def _stories(
     encryption: EncryptionServices,
     personal: PersonalServices,
     rooms: RoomServices,
+    elsewhere: ElsewhereServices,
     tasks: TaskSupervisor,
 ) -> StoryServices:
     change_profile = ChangeProfile(personal.profiles, rooms.registry, store.rooms, tasks)
@@ -349,7 +394,7 @@ def _stories(
         ),
         change_profile=change_profile,
         create_room=create_room,
-        join_room=JoinRoom(rooms.membership, rooms.registry, carry_over),
+        join_room=_join_room(ground, rooms, elsewhere, carry_over),
         upgrade_room=UpgradeRoom(
             rooms.registry,
             rooms.access,

@@ -82,7 +82,7 @@ def build_syncing(
         ),
         CompanionFinder(rooms.registry, store.state, ground.clock),
         DeviceLists(notifier, store.sharing),
-        StrippedStates(rooms.registry, store.events),
+        StrippedStates(rooms.registry, store.events, store.invitations),
     )
     return SyncServices(
         notifier=notifier,

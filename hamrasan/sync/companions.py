@@ -14,6 +14,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
+from hamrasan.storage.ports.invitations import NO_ROOM
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import MembershipRow, StateReader, StoredEvent
 from hamrasan.sync.changed_rooms import ChangedRooms
@@ -57,7 +58,7 @@ class CompanionFinder:
                     continue  # messages only: no reason to load the room
                 await self._look_around(found, await self._room(own.room_id), own, after, upto)
         for own in rooms.others:
-            if own.position > after and own.membership in ("leave", "ban"):
+            if own.position > after and own.membership in ("leave", "ban") and own.room != NO_ROOM:
                 await slices.pause()
                 await self._look_back(found, await self._room(own.room_id), own, after)
         return found

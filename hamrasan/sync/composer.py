@@ -13,10 +13,11 @@ from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.protocol.canonical_json import json_string
 from hamrasan.rooms.registry import RoomRegistry
-from hamrasan.rooms.tokens import SyncToken
+from hamrasan.rooms.tokens import SyncToken, page_token
 from hamrasan.rooms.typing import Typing
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
+from hamrasan.storage.ports.invitations import NO_ROOM
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import MembershipRow
 from hamrasan.storage.ports.user_data import GLOBAL, AccountDataReader, AccountDataRow
@@ -281,6 +282,9 @@ class SyncComposer:
                 events = await self._stripped.of(row)
                 knocked.append(b'%b:{"knock_state":{"events":[%b]}}' % (json_string(room_id), events))
             elif row.membership in ("leave", "ban") and _tells_of_leaving(request, row, room_id in data):
+                if row.room == NO_ROOM:
+                    left += await self._left_outside(row)
+                    continue
                 room = await self._registry.get(room_id)
                 section = await self._sections.left(request, stream, room, row, data.get(room_id, ()))
                 left.append(b"%b:%b" % (json_string(room_id), section))
@@ -289,6 +293,17 @@ class SyncComposer:
             if rooms:
                 parts.append(b'"%b":{%b}' % (name, b",".join(rooms)))
         return parts
+
+    async def _left_outside(self, row: MembershipRow) -> list[bytes]:
+        """Return the part of a room whose invite was turned down, or whose knock was taken back, from outside."""
+        event = await self._stripped.ended(row)
+        if event is None:
+            return []
+        timeline = b'{"events":[%b],"limited":false,"prev_batch":"%b"}' % (
+            event,
+            page_token(row.position).encode(),
+        )
+        return [b'%b:{"timeline":%b}' % (json_string(row.room_id), timeline)]
 
     # What is the user's own.
 

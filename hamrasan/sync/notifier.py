@@ -25,6 +25,7 @@ from hamrasan.storage.ports.cross_signing import SignaturesChanged
 from hamrasan.storage.ports.devices import DeviceChanged, DeviceDeleted
 from hamrasan.storage.ports.encryption import EncryptionReader, ToDeviceSent
 from hamrasan.storage.ports.federated_rooms import StateFlipped
+from hamrasan.storage.ports.invitations import InvitationChanged
 from hamrasan.storage.ports.journal import Journal, Position
 from hamrasan.storage.ports.rooms import (
     MembershipRow,
@@ -226,6 +227,7 @@ class Notifier:
         journal.listen(DeviceDeleted, self._device_deleted)
         journal.listen(AccountLocked, self._account_locked)
         journal.listen(ToDeviceSent, self._message_sent)
+        journal.listen(InvitationChanged, self._invitation_changed)
         typing.on_change(self._typing_changed)
 
     @property
@@ -393,6 +395,15 @@ class Notifier:
         # Whoever joins begins anew, and a new name is one that push rules may ask for.
         stream.unread.pop(room_id, None)
         self._wake([stream])
+
+    def _invitation_changed(self, item: InvitationChanged) -> None:
+        own = item.row.own
+        stream = self._streams.get(own.user_id)
+        if stream is not None:
+            stream.memberships[own.room_id] = own
+            stream.latest = own.position
+            self._unwatch(stream, own.room_id)
+            self._wake([stream])
 
     def _receipt_changed(self, item: ReceiptChanged) -> None:
         stream = self._streams.get(item.user_id)

@@ -24,9 +24,10 @@ class RoomIndex:
 
     def __init__(self, journal: Journal, reader: RoomIndexReader) -> None:
         self._reader = reader
-        self._events = array("q")
-        self._receipts = array("q")
-        self._encrypted = bytearray()
+        # Number 0 stands for every room that is known from outside only (`ports.invitations.NO_ROOM`).
+        self._events = array("q", [0])
+        self._receipts = array("q", [0])
+        self._encrypted = bytearray(1)
         self._types: dict[int, str] = {}
         self._loading: asyncio.Task[None] | None = None
         journal.listen(RoomEvents, self._room_events)

@@ -100,7 +100,8 @@ def problems_of(method: str, path: str, status: int, body: bytes) -> list[str]:
         return []
     if status == 206:
         status = 200  # a part of a file, where 200 would be all of it
-    if status >= 500 and str(status) not in operation.responses:
+    is_elsewhere = status == 502 and b'"M_CONNECTION_FAILED"' in body  # no fault of this server's
+    if status >= 500 and str(status) not in operation.responses and not is_elsewhere:
         return [f"{operation.id} answered {status}: {body[:300]!r}"]
     try:
         value = json.loads(body)

@@ -112,5 +112,8 @@ class MediaReader(Protocol):
     async def old_url_previews(self, before_ms: int, limit: int) -> list[PutUrlPreview]:
         """Return at most `limit` previews that expired before a time."""
 
+    async def remote_before(self, own: str, before_ms: int, limit: int) -> list[MediaRow]:
+        """Return at most `limit` files of other servers than `own` that were fetched before a time."""
+
     async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
         """Return at most `limit` files and reserved ids of a user."""

@@ -324,7 +324,10 @@ class RoomReader(Protocol):
         """Return the current membership of everybody who ever had one, those first who came first."""
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
-        """Return a user's current memberships, of every kind."""
+        """Return a user's current memberships, of every kind; also of rooms that are known from outside only.
+
+        These have no number (`ports.invitations.NO_ROOM`). Of each room there is one.
+        """
 
     async def places(self, user_id: str) -> list[MembershipRow]:
         """Return what `memberships` does, for whom it may be long."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hamrasan.storage.sqlite.database import Snapshot, connect, missing_migrations
 from hamrasan.storage.sqlite.federated_rooms import SqliteFederatedRooms
+from hamrasan.storage.sqlite.invitations import SqliteInvitations
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
@@ -30,6 +31,7 @@ POSITIONS = {
     "history_floors": "SELECT min(position), max(position) FROM history_floors",
     "room_servers": "SELECT min(position), max(position) FROM room_servers",
     "server_messages": "SELECT min(position), max(position) FROM server_messages",
+    "invitations": "SELECT min(position), max(position) FROM invitations",
     "branch_states": "SELECT min(position), max(position) FROM branch_states",
     "cursors": "SELECT min(position) + 1, max(position) FROM cursors",
 }
@@ -55,7 +57,7 @@ class Inspection:
         finally:
             connection.close()
         self.database = Snapshot(path)
-        self.rooms = SqliteRooms(self.database)
+        self.rooms = SqliteRooms(self.database, SqliteInvitations(self.database))
         self.events = SqliteEvents(self.database, RecentEvents(self.database))
         self.state = SqliteState(self.database)
         self.federated_rooms = SqliteFederatedRooms(self.database, RecentEvents(self.database))

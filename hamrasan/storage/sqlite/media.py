@@ -78,6 +78,11 @@ class SqliteMedia:
         sql = _PREVIEW + " WHERE expires_ms < ? ORDER BY expires_ms LIMIT ?"
         return [PutUrlPreview._make(row) for row in self._database.rows(sql, (before_ms, limit))]
 
+    async def remote_before(self, own: str, before_ms: int, limit: int) -> list[MediaRow]:
+        """Return at most `limit` files of other servers than `own` that were fetched before a time."""
+        sql = _ROW + " WHERE server_name <> ? AND created_ms < ? LIMIT ?"
+        return await self._database.scan(sql, (own, before_ms, limit), MediaRow._make)
+
     async def of_user(self, user_id: str, limit: int) -> list[MediaRow]:
         """Return at most `limit` files and reserved ids of a user."""
         rows = self._database.rows(_ROW + " WHERE user_id = ? LIMIT ?", (user_id, limit))

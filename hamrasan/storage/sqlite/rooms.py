@@ -11,6 +11,7 @@ from hamrasan.storage.ports import rooms as port
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import MembershipRow, Notable, RoomRow, StoredEvent, TransactionRow
 from hamrasan.storage.sqlite.database import Database, Row
+from hamrasan.storage.sqlite.invitations import SqliteInvitations, latest
 from hamrasan.storage.sqlite.recent_events import RecentEvent, RecentEvents
 
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
@@ -382,8 +383,9 @@ class SqliteState:
 class SqliteRooms:
     """Reads what is known of rooms besides events and state."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outside: SqliteInvitations) -> None:
         self._database = database
+        self._outside = outside
 
     async def rooms(self, room_ids: Sequence[str]) -> list[RoomRow]:
         """Return those of the rooms that this store has."""
@@ -409,11 +411,14 @@ class SqliteRooms:
         return await self._database.scan(sql, (room,), _membership)
 
     async def memberships(self, user_id: str) -> list[MembershipRow]:
-        """Return a user's current memberships, of every kind."""
+        """Return a user's current memberships, of every kind; also of rooms that are known from outside only."""
         few = self._database.rows(_MEMBERSHIP + "WHERE m.user_id = ? LIMIT ?", (user_id, _CHUNK))
         if len(few) < _CHUNK:
-            return _memberships(few)
-        return await self._database.scan(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,), _membership)
+            rows = _memberships(few)
+        else:
+            rows = await self._database.scan(_MEMBERSHIP + "WHERE m.user_id = ?", (user_id,), _membership)
+        outside = self._outside.of_user(user_id)
+        return latest(rows, outside) if outside else rows
 
     async def places(self, user_id: str) -> list[MembershipRow]:
         """Return what `memberships` does, for whom it may be long."""

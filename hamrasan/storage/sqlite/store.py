@@ -22,11 +22,13 @@ from hamrasan.storage.sqlite import (
     exchange,
     federated_rooms,
     federation,
+    invitations,
     journal,
     key_backups,
     media,
     oauth,
     push,
+    remote_keys,
     retention,
     rooms,
     server,
@@ -50,6 +52,7 @@ from hamrasan.storage.sqlite.encryption import SqliteEncryption
 from hamrasan.storage.sqlite.exchange import SqliteExchange
 from hamrasan.storage.sqlite.federated_rooms import SqliteFederatedRooms
 from hamrasan.storage.sqlite.federation import SqliteFederation
+from hamrasan.storage.sqlite.invitations import SqliteInvitations
 from hamrasan.storage.sqlite.journal import OnCommit, SqliteJournal, Statements, nobody_counts
 from hamrasan.storage.sqlite.key_backups import SqliteKeyBackups
 from hamrasan.storage.sqlite.media import SqliteMedia
@@ -58,6 +61,7 @@ from hamrasan.storage.sqlite.outside_journal import OutsideJournal
 from hamrasan.storage.sqlite.push import SqlitePush
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.relations import SqliteRelations
+from hamrasan.storage.sqlite.remote_keys import SqliteRemoteKeys
 from hamrasan.storage.sqlite.retention import SqliteRetention
 from hamrasan.storage.sqlite.room_index import SqliteRoomIndex
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
@@ -85,11 +89,13 @@ STATEMENTS: Statements = {
     **exchange.STATEMENTS,
     **federation.STATEMENTS,
     **federated_rooms.STATEMENTS,
+    **invitations.STATEMENTS,
     **journal.STATEMENTS,
     **key_backups.STATEMENTS,
     **media.STATEMENTS,
     **push.STATEMENTS,
     **oauth.STATEMENTS,
+    **remote_keys.STATEMENTS,
     **retention.STATEMENTS,
     **rooms.STATEMENTS,
     **server.STATEMENTS,
@@ -146,6 +152,7 @@ class Store:
     state: SqliteState
     rooms: SqliteRooms
     federated_rooms: SqliteFederatedRooms
+    invitations: SqliteInvitations
     room_index: SqliteRoomIndex
     sliding_connections: SqliteSlidingConnections
     relations: SqliteRelations
@@ -161,6 +168,7 @@ class Store:
     encryption: SqliteEncryption
     exchange: SqliteExchange
     cross_signing: SqliteCrossSigning
+    remote_keys: SqliteRemoteKeys
     dehydrated_devices: SqliteDehydratedDevices
     key_backups: SqliteKeyBackups
     media: SqliteMedia
@@ -262,13 +270,15 @@ def _lock(data_dir: Path) -> IO[bytes] | None:
 def _assemble(
     journal: ClosableJournal, database: Database, recent: RecentEvents, lock: IO[bytes] | None
 ) -> Store:
+    outside = SqliteInvitations(database)
     return Store(
         journal=journal,
         server=SqliteServer(database),
         events=SqliteEvents(database, recent),
         state=SqliteState(database),
-        rooms=SqliteRooms(database),
         federated_rooms=SqliteFederatedRooms(database, recent),
+        rooms=SqliteRooms(database, outside),
+        invitations=outside,
         room_index=SqliteRoomIndex(database, recent),
         sliding_connections=SqliteSlidingConnections(database),
         relations=SqliteRelations(database),
@@ -284,6 +294,7 @@ def _assemble(
         encryption=SqliteEncryption(database),
         exchange=SqliteExchange(database),
         cross_signing=SqliteCrossSigning(database),
+        remote_keys=SqliteRemoteKeys(database),
         dehydrated_devices=SqliteDehydratedDevices(database),
         key_backups=SqliteKeyBackups(database),
         media=SqliteMedia(database),

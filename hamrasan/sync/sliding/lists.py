@@ -19,6 +19,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
+from hamrasan.storage.ports.invitations import NO_ROOM
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import MembershipRow, StateReader
 from hamrasan.sync.notifier import UserStream
@@ -109,7 +110,7 @@ class RoomLists:
         }
         slices = Slices(self._clock)
         for row in _not_joined(stream):
-            if row.membership not in INSIDE and row.sender != row.user_id:
+            if row.membership not in INSIDE and row.sender != row.user_id and row.room != NO_ROOM:
                 await slices.pause()
                 await self._learn_stay(row)
         others = _not_joined(stream)

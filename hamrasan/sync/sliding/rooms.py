@@ -15,6 +15,7 @@ from hamrasan.rooms.rendering import Reader, Renderer
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.tokens import page_token
 from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.invitations import NO_ROOM
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import EventReader, MembershipRow
 from hamrasan.storage.ports.user_data import ReceiptReader
@@ -190,6 +191,8 @@ class SlidingRooms:
         sent = scope.connection.rooms.get(row.room_id)
         if sent is not None and sent.membership not in INSIDE and row.position <= sent.upto:
             return None
+        if row.room == NO_ROOM:
+            return await self._left_outside(scope, chosen)
         room = await self._registry.get(row.room_id)
         left_at = await self._history.left_at(room, row.user_id)
         if sent is None and (left_at is None or row.forgotten):
@@ -208,6 +211,18 @@ class SlidingRooms:
         if left_at is None and scope.request.stable:
             parts.append(b'"stripped_state":[%b]' % b",".join(event.stripped() for event in update.own))
         parts += await self._written(scope, room, row, timeline, update)
+        return b"{%b}" % b",".join(parts)
+
+    async def _left_outside(self, scope: Scope, chosen: Chosen) -> bytes | None:
+        """Return the part of a room whose invite was turned down, or whose knock was taken back, from outside."""
+        row = chosen.row
+        event = await self._stripped.ended(row)
+        if event is None or row.room_id not in scope.connection.rooms:
+            return None
+        scope.news.rooms[row.room_id] = SentRoom(scope.now, row.membership, 0, chosen.choice)
+        parts = _common(scope, chosen, row.position)
+        parts.append(b'"timeline":[%b],"num_live":1' % event)
+        parts.append(b'"prev_batch":"%b"' % page_token(row.position).encode())
         return b"{%b}" % b",".join(parts)
 
     # How it is written.

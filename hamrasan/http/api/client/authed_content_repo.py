@@ -28,26 +28,28 @@ async def thumbnail(request: Request, services: Services) -> Answer:
     return await answer_file(request, services, await thumbnail_of(request, services))
 
 
-async def file_of(request: Request, services: Services) -> FileOnHand:
-    """Return the file that is asked for; raises as `MediaRepository.access` does."""
+async def file_of(request: Request, services: Services, *, fetch: bool = True) -> FileOnHand:
+    """Return the file that is asked for, from another server if it must and may; raises as `FetchMedia.access`."""
     path = request.path
     if "file_name" in path:
         check_file_name(path["file_name"])
-    media = await services.media.access(path["server_name"], path["media_id"], wait_of(request))
+    media = await services.fetch_media.access(
+        path["server_name"], path["media_id"], wait_of(request), fetch=fetch
+    )
     assert media.hash is not None
     return FileOnHand(
         media.hash.hex(), media.size, media.content_type, path.get("file_name") or media.file_name
     )
 
 
-async def thumbnail_of(request: Request, services: Services) -> FileOnHand:
-    """Return the thumbnail that is asked for; raises as `MediaRepository.access` and `Thumbnails.access` do."""
+async def thumbnail_of(request: Request, services: Services, *, fetch: bool = True) -> FileOnHand:
+    """Return the thumbnail that is asked for; raises as `FetchMedia.access` and `Thumbnails.access` do."""
     query = request.query
     width, height = _pixels(request, "width"), _pixels(request, "height")
     crop = query.choice("method", ("crop", "scale"), "scale") == "crop"
     animated = query.boolean("animated")
-    media = await services.media.access(
-        request.path["server_name"], request.path["media_id"], wait_of(request)
+    media = await services.fetch_media.access(
+        request.path["server_name"], request.path["media_id"], wait_of(request), fetch=fetch
     )
     found = await services.thumbnails.access(media, width, height, crop, animated)
     return FileOnHand(found.key, found.size, found.content_type, _thumbnail_name(found.content_type))

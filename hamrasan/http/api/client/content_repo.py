@@ -53,17 +53,20 @@ async def upload_to(request: Request, services: Services) -> Response:
 
 
 async def download_openly(request: Request, services: Services) -> Answer:
-    """Return a file to anybody who knows its address, if the operator wants that (setting `unauthenticated_media`)."""
+    """Return a file to anybody who knows its address, if the operator wants that (setting `unauthenticated_media`).
+
+    Files of other servers are fetched for nobody but this server's users.
+    """
     may_redirect = _check_open(request, services)
-    return await answer_file(request, services, await file_of(request, services), may_redirect=may_redirect)
+    file = await file_of(request, services, fetch=False)
+    return await answer_file(request, services, file, may_redirect=may_redirect)
 
 
 async def thumbnail_openly(request: Request, services: Services) -> Answer:
     """Return a small picture of a file likewise."""
     may_redirect = _check_open(request, services)
-    return await answer_file(
-        request, services, await thumbnail_of(request, services), may_redirect=may_redirect
-    )
+    file = await thumbnail_of(request, services, fetch=False)
+    return await answer_file(request, services, file, may_redirect=may_redirect)
 
 
 def _check_open(request: Request, services: Services) -> bool:

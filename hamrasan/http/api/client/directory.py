@@ -18,9 +18,9 @@ class SetAliasBody(msgspec.Struct):
 
 
 async def get_alias(request: Request, services: Services) -> Response:
-    """Return the room of an alias, and this server as one that knows it."""
-    room = await services.aliases.find(request.path["room_alias"])
-    return ok({"room_id": room.room_id, "servers": [services.settings.server_name]})
+    """Return the room of an alias, also of another server's, and servers that are in it."""
+    place = await services.find_room.by_alias(request.path["room_alias"])
+    return ok({"room_id": place.room_id, "servers": place.servers})
 
 
 async def set_alias(request: Request, services: Services) -> Response:

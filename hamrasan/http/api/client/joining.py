@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
+from hamrasan.http.via import via_of
 
 
 class JoinBody(msgspec.Struct):
@@ -26,15 +28,16 @@ async def join_by_id(request: Request, services: Services) -> Response:
 
 
 async def join_by_id_or_alias(request: Request, services: Services) -> Response:
-    """Join a room that is named by its id or an alias; `via` and `server_name` matter for other servers only."""
-    room_id = await services.aliases.room_id_of(request.path["room_id_or_alias"])
-    return await _join(request, services, room_id)
+    """Join a room that is named by its id or an alias; `via` says which servers may be in it."""
+    active_requester(request)
+    place = await services.find_room.by_id_or_alias(request.path["room_id_or_alias"], via_of(request))
+    return await _join(request, services, place.room_id, place.servers)
 
 
-async def _join(request: Request, services: Services, room_id: str) -> Response:
+async def _join(request: Request, services: Services, room_id: str, servers: Sequence[str] = ()) -> Response:
     user_id = active_requester(request).user_id
     body = request.decode(JoinBody)
-    await services.join_room.join(room_id, user_id, body.reason, body.third_party_signed)
+    await services.join_room.join(room_id, user_id, body.reason, body.third_party_signed, servers)
     return ok({"room_id": room_id})
 
 

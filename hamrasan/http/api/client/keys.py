@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,10 +11,14 @@ from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.protocol.errors import missing_param
-from hamrasan.protocol.identifiers import check_user_ids, server_name_of
+from hamrasan.protocol.identifiers import check_user_ids
 from hamrasan.rooms.rendering import Reader
 from hamrasan.rooms.tokens import SyncToken, parse_position
 from hamrasan.sync.request import SyncRequest
+
+DEFAULT_TIMEOUT_MS = 10_000
+"""How long other servers are waited for: what the specification recommends (`POST /keys/query`)."""
+Timeout = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class UploadBody(msgspec.Struct):
@@ -30,12 +33,14 @@ class QueryBody(msgspec.Struct):
     """The body of `POST /keys/query`."""
 
     device_keys: dict[str, list[str]]
+    timeout: Timeout = DEFAULT_TIMEOUT_MS
 
 
 class ClaimBody(msgspec.Struct):
     """The body of `POST /keys/claim`."""
 
     one_time_keys: dict[str, dict[str, str]]
+    timeout: Timeout = DEFAULT_TIMEOUT_MS
 
 
 async def upload_keys(request: Request, services: Services) -> Response:
@@ -51,24 +56,20 @@ async def upload_keys(request: Request, services: Services) -> Response:
 
 async def query_keys(request: Request, services: Services) -> Response:
     """Return the cross-signing keys of users, and the identity keys of their devices."""
-    wanted = request.decode(QueryBody).device_keys
-    check_user_ids(wanted)
-    found = await services.key_query.ask(request.requester.user_id, wanted)
-    return ok({**found, "failures": _failures(services, wanted)})
+    body = request.decode(QueryBody)
+    check_user_ids(body.device_keys)
+    found, failures = await services.ask_for_keys.query(
+        request.requester.user_id, body.device_keys, body.timeout / 1000
+    )
+    return ok({**found, "failures": failures})
 
 
 async def claim_keys(request: Request, services: Services) -> Response:
     """Hand out a one-time key of each device that is named."""
-    wanted = request.decode(ClaimBody).one_time_keys
-    check_user_ids(wanted)
-    found = await services.keys.claim(wanted)
-    return ok({"one_time_keys": found, "failures": _failures(services, wanted)})
-
-
-def _failures(services: Services, user_ids: Iterable[str]) -> dict[str, Any]:
-    """Return the other servers whose users were asked for: they are not reached from here yet."""
-    remote = {server_name_of(user_id) for user_id in user_ids if not services.keys.is_local(user_id)}
-    return {server: {} for server in sorted(remote)}
+    body = request.decode(ClaimBody)
+    check_user_ids(body.one_time_keys)
+    found, failures = await services.ask_for_keys.claim(body.one_time_keys, body.timeout / 1000)
+    return ok({"one_time_keys": found, "failures": failures})
 
 
 async def get_keys_changes(request: Request, services: Services) -> Response:

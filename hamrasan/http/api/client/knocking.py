@@ -9,6 +9,7 @@ from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
+from hamrasan.http.via import via_of
 
 
 class KnockBody(msgspec.Struct):
@@ -21,9 +22,9 @@ async def knock(request: Request, services: Services) -> Response:
     """Ask to be let into a room."""
     user_id = active_requester(request).user_id
     body = request.decode(KnockBody)
-    room_id = await services.aliases.room_id_of(request.path["room_id_or_alias"])
-    await services.membership.knock(room_id, user_id, body.reason)
-    return ok({"room_id": room_id})
+    place = await services.find_room.by_id_or_alias(request.path["room_id_or_alias"], via_of(request))
+    await services.knock_on_room.knock(place.room_id, user_id, body.reason, place.servers)
+    return ok({"room_id": place.room_id})
 
 
 ROUTES = [

@@ -19,13 +19,13 @@ class LeaveBody(msgspec.Struct):
 async def leave(request: Request, services: Services) -> Response:
     """Leave a room, turn an invite down, or take a knock back; suspended users may, too."""
     body = request.decode(LeaveBody)
-    await services.membership.leave(request.path["room_id"], request.requester.user_id, body.reason)
+    await services.leave_room.leave(request.path["room_id"], request.requester.user_id, body.reason)
     return empty()
 
 
 async def forget(request: Request, services: Services) -> Response:
     """Forget a room that was left."""
-    await services.membership.forget(request.path["room_id"], request.requester.user_id)
+    await services.leave_room.forget(request.path["room_id"], request.requester.user_id)
     return empty()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -11,8 +12,8 @@ from hamrasan.http.response import Response, empty, ok
 from hamrasan.http.route import Auth, Body, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.http.suspension import active_requester
-from hamrasan.protocol.errors import not_found
-from hamrasan.rooms.directory import EVERY_LISTING, DirectoryQuery
+from hamrasan.protocol.errors import forbidden
+from hamrasan.rooms.directory import DEFAULT_LIMIT, EVERY_LISTING, MAX_LIMIT, DirectoryQuery
 
 
 class VisibilityBody(msgspec.Struct):
@@ -59,15 +60,19 @@ async def set_visibility(request: Request, services: Services) -> Response:
 
 async def get_public_rooms(request: Request, services: Services) -> Response:
     """Return a page of the directory."""
-    _check_server(request, services)
-    query = DirectoryQuery(limit=request.query.integer("limit"), since=request.query.one("since"))
-    return ok(await services.directory.page(query))
+    limit, since = request.query.integer("limit"), request.query.one("since")
+    server = _other_server(request, services)
+    if server is not None:
+        return await _page_of(services, server, {"limit": limit, "since": since})
+    return ok(await services.directory.page(DirectoryQuery(limit=limit, since=since)))
 
 
 async def query_public_rooms(request: Request, services: Services) -> Response:
     """Return a page of those rooms in the directory that match a filter."""
-    _check_server(request, services)
     body = request.decode(QueryBody)
+    server = _other_server(request, services)
+    if server is not None:
+        return await _page_of(services, server, msgspec.to_builtins(body))
     wanted = body.filter or Filter()
     types = None if wanted.room_types is None else frozenset(wanted.room_types)
     query = DirectoryQuery(body.limit, body.since, wanted.generic_search_term, types)
@@ -78,10 +83,26 @@ async def query_public_rooms(request: Request, services: Services) -> Response:
     return ok(await services.directory.page(query))
 
 
-def _check_server(request: Request, services: Services) -> None:
+def _other_server(request: Request, services: Services) -> str | None:
+    """Return the server whose directory is asked for, None if it is this one.
+
+    Others are asked for nobody but this server's users.
+    """
     server = request.query.one("server")
-    if server is not None and server != services.settings.server_name:
-        raise not_found(f"The directory of '{server}' cannot be read from here.")
+    if server is None or server == services.settings.server_name:
+        return None
+    if not request.is_authenticated:
+        raise forbidden("Directories of other servers are shown to users of this server only.")
+    return server
+
+
+async def _page_of(services: Services, server: str, query: Mapping[str, Any]) -> Response:
+    """Return a page of another server's directory."""
+    given = {name: value for name, value in query.items() if value is not None}
+    if "filter" in given:
+        given["filter"] = {name: value for name, value in given["filter"].items() if value is not None}
+    given["limit"] = min(given.get("limit", DEFAULT_LIMIT), MAX_LIMIT)
+    return ok(await services.remote_queries.public_rooms(server, given))
 
 
 _LISTED = "/_matrix/client/v3/directory/list/room/{room_id}"
@@ -98,7 +119,7 @@ ROUTES = [
         RateClass.ROOMS,
         Body.JSON_OPTIONAL,
     ),
-    Route("GET", _ROOMS, get_public_rooms, "getPublicRooms", Auth.NONE, RateClass.SEARCH),
+    Route("GET", _ROOMS, get_public_rooms, "getPublicRooms", Auth.OPTIONAL, RateClass.SEARCH),
     Route(
         "POST",
         _ROOMS,

@@ -10,8 +10,15 @@ from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
 from hamrasan.protocol.errors import missing_param
-from hamrasan.protocol.filters import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT
+from hamrasan.protocol.filters import DEFAULT_EVENT_LIMIT, MAX_EVENT_LIMIT, RoomEventFilter
+from hamrasan.rooms.access import ReadableRoom
+from hamrasan.rooms.rendering import Reader
+from hamrasan.rooms.timeline import Page
 from hamrasan.rooms.tokens import page_token, parse_position
+from hamrasan.storage.ports.journal import Position
+
+MAX_FETCHES = 5
+"""Times that other servers are asked for one page: what they give may be hidden from the reader, or not wanted."""
 
 
 async def get_messages(request: Request, services: Services) -> Response:
@@ -26,15 +33,8 @@ async def get_messages(request: Request, services: Services) -> Response:
     limit = query.integer("limit", wanted.effective_limit(DEFAULT_EVENT_LIMIT), 0, MAX_EVENT_LIMIT) or 1
     readable = await services.access.readable(request.path["room_id"], request.requester.user_id)
     reader = await reader_of(request, services, readable.room)
-    page = await services.timeline.page(
-        readable,
-        reader,
-        parse_position(start) if start else None,
-        limit,
-        wanted,
-        backwards=backwards,
-        stop=parse_position(stop) if stop else None,
-    )
+    span = (parse_position(start) if start else None, parse_position(stop) if stop else None)
+    page = await _page(services, readable, reader, span, limit, wanted, backwards)
     first = readable.upto if backwards else 0
     answer: dict[str, Any] = {
         "start": start or page_token(first),
@@ -47,6 +47,39 @@ async def get_messages(request: Request, services: Services) -> Response:
         senders = await services.timeline.senders(readable.room, page.events, at)
         answer["state"] = await rendered(services, readable.room, senders, reader)
     return ok(answer)
+
+
+async def _page(
+    services: Services,
+    readable: ReadableRoom,
+    reader: Reader,
+    span: tuple[Position | None, Position | None],
+    limit: int,
+    wanted: RoomEventFilter,
+    backwards: bool,
+) -> Page:
+    """Return a page; backwards, older events are fetched from other servers where they are not here."""
+
+    async def read() -> Page:
+        return await services.timeline.page(
+            readable, reader, span[0], limit, wanted, backwards=backwards, stop=span[1]
+        )
+
+    page = await read()
+    if not backwards:
+        return page
+    for _ in range(MAX_FETCHES):
+        if (
+            len(page.events) >= limit
+            or page.end is not None
+            or not await services.backfill.go_on(readable.room)
+        ):
+            break
+        page = await read()
+    if page.events and page.end is None and not services.backfill.is_complete(readable.room):
+        # Nobody gives more now; whoever asks from here again may be luckier.
+        return page._replace(end=page.events[-1].stored.position - 1)
+    return page
 
 
 ROUTES = [

@@ -6,6 +6,7 @@ from hamrasan.http.request import Request
 from hamrasan.http.response import Response, ok
 from hamrasan.http.route import Auth, RateClass, Route
 from hamrasan.http.services import Services
+from hamrasan.http.via import via_of
 from hamrasan.rooms.spaces import DEFAULT_LIMIT, MAX_DEPTH, MAX_LIMIT, SpaceQuery
 
 
@@ -19,7 +20,7 @@ async def get_hierarchy(request: Request, services: Services) -> Response:
         query.integer("max_depth", MAX_DEPTH, 0, MAX_DEPTH),
     )
     limit = query.integer("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-    return ok(await services.spaces.page(wanted, limit, query.one("from")))
+    return ok(await services.spaces.page(wanted, limit, query.one("from"), via_of(request)))
 
 
 ROUTES = [

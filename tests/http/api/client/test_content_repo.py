@@ -192,7 +192,7 @@ def test_files_are_for_those_who_are_logged_in(alice: Person, server: Running) -
 
 def test_what_there_is_not_cannot_be_had(alice: Person, server: Running) -> None:
     refused(download(alice, f"{server.name}/doesnotexist"), 404, "M_NOT_FOUND")
-    answer = refused(download(alice, "elsewhere.example/file"), 404, "M_NOT_FOUND")
+    answer = refused(download(alice, "elsewhere.example/file"), 502, "M_CONNECTION_FAILED")
     assert "elsewhere.example" in answer["error"]
     for address in [
         "hamrasan.test/a.b",

@@ -188,7 +188,7 @@ def test_what_is_asked_wrongly(fresh_server: Running, alice: Person) -> None:
         refused(alice.request("GET", "/publicRooms", **query), 400, "M_INVALID_PARAM")
     refused(alice.request("POST", "/publicRooms", {"limit": -1}), 400, "M_BAD_JSON")
     refused(alice.request("POST", "/publicRooms", {"filter": {"room_types": [1]}}), 400, "M_BAD_JSON")
-    refused(alice.request("GET", "/publicRooms", server="elsewhere.test"), 404, "M_NOT_FOUND")
+    refused(alice.request("GET", "/publicRooms", server="elsewhere.test"), 502, "M_CONNECTION_FAILED")
     with fresh_server.anonymous() as http:
         refused(http.post("/_matrix/client/v3/publicRooms", json={}), 401, "M_MISSING_TOKEN")
     assert names(alice.get("/publicRooms", server=fresh_server.name, limit=0)) == ["Roof"]

@@ -105,7 +105,7 @@ def test_who_cannot_invite_and_who_cannot_be_invited(
     refused(act(alice, "!unknown:x", "invite", bob), 403, "M_FORBIDDEN")
     for user_id, status, errcode in (
         (f"@nobody:{server.name}", 404, "M_NOT_FOUND"),
-        ("@somebody:elsewhere.test", 403, "M_FORBIDDEN"),
+        ("@somebody:elsewhere.test", 502, "M_CONNECTION_FAILED"),
         ("nobody", 400, "M_INVALID_PARAM"),
     ):
         refused(alice.request("POST", room_path(room_id, "invite"), {"user_id": user_id}), status, errcode)
@@ -310,7 +310,7 @@ def test_a_knock_can_be_taken_back(alice: Person, bob: Person) -> None:
     assert memberships(alice, room_id, bob) == ["knock", "leave"]
     answered(act(alice, room_id, "ban", bob))
     refused(knock(bob, room_id), 403, "M_FORBIDDEN")
-    refused(knock(bob, "!unknown:x"), 404, "M_NOT_FOUND")
+    refused(knock(bob, "!unknown:elsewhere.test"), 502, "M_CONNECTION_FAILED")
     refused(knock(bob, "#unknown:hamrasan.test"), 404, "M_NOT_FOUND")
 
 

@@ -63,9 +63,10 @@ def test_without_a_token(server: Running, alice: Person) -> None:
 
 def test_who_may_not_see_a_room(alice: Person, bob: Person) -> None:
     private = alice.create_room(name="private")
-    unknown = ("!unknown:hamrasan.test", "#unknown:hamrasan.test", "#unknown:elsewhere.test")
+    unknown = ("!unknown:hamrasan.test", "#unknown:hamrasan.test", "!unknown:elsewhere.test")
     for room in (private, *unknown):
         refused(asked(bob, room), 404, "M_NOT_FOUND")
+    refused(asked(bob, "#unknown:elsewhere.test"), 502, "M_CONNECTION_FAILED")
     for room in ("nonsense", "@alice:hamrasan.test"):
         refused(asked(bob, room), 400, "M_INVALID_PARAM")
     alice.invite(private, bob)
