@@ -36,6 +36,7 @@ from hamrasan.encryption.key_counts import KeyCountCache
 from hamrasan.encryption.key_query import KeyQuery
 from hamrasan.encryption.key_signatures import KeySignatures
 from hamrasan.encryption.keys import Keys
+from hamrasan.encryption.served_devices import ServedDevices
 from hamrasan.encryption.to_device import ToDevice
 from hamrasan.federation.client import FederationClient
 from hamrasan.federation.inbound import Inbound
@@ -59,6 +60,7 @@ from hamrasan.flows.deactivate_account import DeactivateAccount
 from hamrasan.flows.dehydrate_device import DehydrateDevice
 from hamrasan.flows.delayed_events import DelayedEvents
 from hamrasan.flows.end_sessions import EndSessions
+from hamrasan.flows.exchange_invite import ExchangeInvite
 from hamrasan.flows.fetch_media import FetchMedia
 from hamrasan.flows.find_elsewhere import FindElsewhere
 from hamrasan.flows.find_room import FindRoom
@@ -73,10 +75,13 @@ from hamrasan.flows.publish_signing_keys import PublishSigningKeys
 from hamrasan.flows.register import Register
 from hamrasan.flows.register_with_secret import RegisterWithSecret
 from hamrasan.flows.see_presence import SeePresence
+from hamrasan.flows.serve_handshakes import ServeHandshakes
+from hamrasan.flows.serve_join import ServeJoin
 from hamrasan.flows.server_notices import ServerNotices
 from hamrasan.flows.set_state import SetState
 from hamrasan.flows.sign_in_upstream import SignInUpstream
 from hamrasan.flows.signing_in import SigningIn
+from hamrasan.flows.take_invite import TakeInvite
 from hamrasan.flows.upgrade_room import UpgradeRoom
 from hamrasan.media.previews import UrlPreviews
 from hamrasan.media.repository import MediaRepository
@@ -110,7 +115,10 @@ from hamrasan.rooms.relations import Relations
 from hamrasan.rooms.rendering import Renderer
 from hamrasan.rooms.reports import Reports
 from hamrasan.rooms.retention import Retention
+from hamrasan.rooms.served_events import ServedEvents
+from hamrasan.rooms.server_access import ServerAccess
 from hamrasan.rooms.server_acls import ServerAcls
+from hamrasan.rooms.server_spaces import ServerSpaces
 from hamrasan.rooms.spaces import Spaces
 from hamrasan.rooms.thread_subscriptions import ThreadSubscriptions
 from hamrasan.rooms.timeline import Timeline
@@ -330,6 +338,20 @@ class ElsewhereServices:
 
 
 @dataclass(frozen=True)
+class ServingServices:
+    """What answers other servers."""
+
+    server_access: ServerAccess
+    served_events: ServedEvents
+    served_devices: ServedDevices
+    server_spaces: ServerSpaces
+    serve_handshakes: ServeHandshakes
+    serve_join: ServeJoin
+    take_invite: TakeInvite
+    exchange_invite: ExchangeInvite
+
+
+@dataclass(frozen=True)
 class StoryServices:
     """Stories that cross the other groups."""
 
@@ -359,6 +381,7 @@ Group = (
     | ApplicationServiceServices
     | SearchServices
     | FederationServices
+    | ServingServices
     | ExchangeServices
     | ElsewhereServices
     | StoryServices
@@ -379,6 +402,7 @@ class Services(
     ApplicationServiceServices,
     SearchServices,
     FederationServices,
+    ServingServices,
     ExchangeServices,
     ElsewhereServices,
     StoryServices,

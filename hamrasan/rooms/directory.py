@@ -64,6 +64,8 @@ class DirectoryQuery:
     search: str | None = None
     room_types: frozenset[str | None] | None = None
     """Only rooms of these types; None in it stands for rooms without a type."""
+    federating: bool = False
+    """Only rooms that users of other servers can come into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,8 @@ def _filter(query: DirectoryQuery) -> Callable[[_Entry], bool]:
     wanted = _folded(search).strip()
 
     def matches(entry: _Entry) -> bool:
+        if query.federating and not entry.summary.federates:
+            return False
         return (types is None or entry.summary.room_type in types) and wanted in entry.searched
 
     return matches

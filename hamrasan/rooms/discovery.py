@@ -12,10 +12,13 @@ from typing import Any
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.room_versions import room_version
+from hamrasan.protocol.server_acl import is_server_allowed
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.restricted import allowed_in
+from hamrasan.rooms.server_acls import SERVER_ACL
 from hamrasan.rooms.summary import SUMMARY_KEYS, ContentOf, RoomSummary, summarize
 from hamrasan.storage.ports.rooms import RoomReader, RoomRow, StateReader
+from hamrasan.storage.ports.serving import ServingReader
 
 ENCRYPTION = "m.room.encryption"
 KNOWN_ALGORITHMS = frozenset({"m.megolm.v1.aes-sha2"})
@@ -23,7 +26,7 @@ KNOWN_ALGORITHMS = frozenset({"m.megolm.v1.aes-sha2"})
 MAX_ALLOWED_ROOMS = 100
 """Rooms in the conditions of a restricted room that are looked at: each is a read, for each room of a space."""
 
-_KEYS = (*SUMMARY_KEYS, (ENCRYPTION, ""))
+_KEYS = (*SUMMARY_KEYS, (ENCRYPTION, ""), (SERVER_ACL, ""))
 _LATEST = 2**62
 """A position after every other."""
 _NOTHING: Mapping[str, Any] = {}
@@ -53,10 +56,19 @@ class FoundRoom:
 class Discovery:
     """Finds rooms for those who may hear of them."""
 
-    def __init__(self, registry: RoomRegistry, rooms: RoomReader, state: StateReader) -> None:
+    def __init__(
+        self,
+        registry: RoomRegistry,
+        rooms: RoomReader,
+        state: StateReader,
+        serving: ServingReader,
+        server_name: str,
+    ) -> None:
         self._registry = registry
         self._rooms = rooms
         self._state = state
+        self._serving = serving
+        self._server_name = server_name
 
     async def find(self, room_id: str, user_id: str | None, *, banned: bool = False) -> FoundRoom | None:
         """Return a room that `user_id` (None: anybody) may hear of; None for any other, known or not.
@@ -77,6 +89,51 @@ class Discovery:
         visible = membership in ("join", "invite") or _is_open(row, summary)
         if not visible and (membership == "ban" or not await self._is_in_any(allowed, user_id)):
             return None
+        return await self._found(row, content, summary, membership, allowed)
+
+    async def describable(self, room_id: str) -> RoomRow | None:
+        """Return a room of which this server can tell others: it knows it, and is in it now."""
+        rows = await self._rooms.rooms([room_id])
+        return rows[0] if rows and await self._is_joined(rows[0], self._server_name) else None
+
+    async def find_for_server(self, row: RoomRow, server: str) -> FoundRoom | None:
+        """Return a room that users of another server could come or look into; None for any other.
+
+        Some of them may not: that is for their server to find out. A room that is closed to other servers, or keeps
+        this one out, is none of its business.
+        """
+        content = await self._content(row)
+        summary = summarize(row, 0, content)
+        acl = content(SERVER_ACL) or None
+        if not summary.federates or not is_server_allowed(acl, server):
+            return None
+        allowed = tuple(allowed_in(content("m.room.join_rules"))) if _is_restricted(row, summary) else ()
+        if not _is_open(row, summary) and not await self._may_come(row, server, allowed):
+            return None
+        return await self._found(row, content, summary, None, allowed)
+
+    async def _may_come(self, row: RoomRow, server: str, allowed: tuple[str, ...]) -> bool:
+        if {"join", "invite"} & await self._serving.memberships_of(row.room, server):
+            return True
+        for other in await self._rooms.rooms(allowed[:MAX_ALLOWED_ROOMS]):
+            if await self._is_joined(other, server):
+                return True
+        return False
+
+    async def _is_joined(self, row: RoomRow, server: str) -> bool:
+        room = self._registry.loaded(row.room_id)
+        if room is not None:
+            return server in room.servers
+        return await self._serving.is_joined(row.room, server)
+
+    async def _found(
+        self,
+        row: RoomRow,
+        content: ContentOf,
+        summary: RoomSummary,
+        membership: str | None,
+        allowed: tuple[str, ...],
+    ) -> FoundRoom:
         algorithm = content(ENCRYPTION).get("algorithm")
         return FoundRoom(
             row,

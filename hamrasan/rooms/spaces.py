@@ -199,8 +199,8 @@ class Spaces:
         query = walk.query
         found = await self._discovery.find(room_id, query.user_id)
         if found is not None:
-            children = await self._children(found, query)
-            return _Place(_rendered(found, children), [(child.room_id, child.via) for child in children])
+            children = await self.children(found, query.suggested_only)
+            return _Place(rendered(found, children), [(child.room_id, child.via) for child in children])
         via = walk.via.get(room_id)
         if not via and ":" not in room_id:
             return None  # nobody is known who could be asked
@@ -230,18 +230,14 @@ class Spaces:
             return place
         return None
 
-    async def _children(self, found: FoundRoom, query: SpaceQuery) -> list[Child]:
+    async def children(self, found: FoundRoom, suggested_only: bool) -> list[Child]:
         """Return the children of a space in their order; of no other room."""
         if found.summary.room_type != SPACE:
             return []
         events = await self._state.of_type(found.row.room, CHILD, MAX_CHILDREN)
         parsed = (parse_child(event) for event in events)
         children = sorted(
-            (
-                child
-                for child in parsed
-                if child is not None and (child.suggested or not query.suggested_only)
-            ),
+            (child for child in parsed if child is not None and (child.suggested or not suggested_only)),
             key=lambda child: child.key,
         )
         size = 0
@@ -308,7 +304,8 @@ def _place_elsewhere(room: RoomElsewhere, query: SpaceQuery) -> _Place:
     return _Place(rendered, [(event["state_key"], via) for _, via, event in children])
 
 
-def _rendered(found: FoundRoom, children: Sequence[Child]) -> bytes:
+def rendered(found: FoundRoom, children: Sequence[Child]) -> bytes:
+    """Return the JSON of a room with its children's stripped events."""
     fields = orjson.dumps(found.fields())
     return b'%b,"children_state":[%b]}' % (
         fields[:-1],

@@ -46,6 +46,8 @@ class RoomSummary:
     room_type: str | None
     world_readable: bool
     guest_can_join: bool
+    federates: bool
+    """Whether users of other servers can come in, as far as the room's creation says; clients are not told."""
 
     def chunk(self) -> dict[str, Any]:
         """Return the JSON object for clients; what the room has not set is left out."""
@@ -78,6 +80,7 @@ def summarize(row: RoomRow, joined: int, content: ContentOf) -> RoomSummary:
         room_type=_text(content("m.room.create"), "type"),
         world_readable=parse_visibility(content("m.room.history_visibility")) == WORLD_READABLE,
         guest_can_join=content("m.room.guest_access").get("guest_access") == "can_join",
+        federates=content("m.room.create").get("m.federate") is not False,
     )
 
 

@@ -12,7 +12,8 @@ from hamrasan.accounts.passwords import COST, PasswordCost
 from hamrasan.accounts.upstream.providers import load_providers
 from hamrasan.federation.names import Names, SystemNames
 from hamrasan.flows.identity import Identity
-from hamrasan.http.api.routes import FEDERATION_ROUTES, METRICS_ROUTES, ROUTES
+from hamrasan.http.api.federation_routes import FEDERATION_ROUTES
+from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
 from hamrasan.http.application_service import identifies, recognises
 from hamrasan.http.edge import Edge
 from hamrasan.http.last_seen import notes_devices

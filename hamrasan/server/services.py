@@ -94,6 +94,7 @@ from hamrasan.server.federation import build_federation
 from hamrasan.server.media import build_media
 from hamrasan.server.push import build_push
 from hamrasan.server.searching import build_search
+from hamrasan.server.serving import build_serving
 from hamrasan.server.syncing import build_syncing
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
 from hamrasan.storage.ports.journal import Position
@@ -150,6 +151,7 @@ def build_services(
         federation,
         build_exchange(store, ground, feed, encryption, personal, rooms, federation, tasks),
         elsewhere,
+        build_serving(store, ground, encryption, rooms, federation, elsewhere),
     )
     return services, identity
 
@@ -241,7 +243,7 @@ def _rooms(
     erasure = Erasure(store.accounts, history)
     renderer = Renderer(store.events, store.relations, store.state, erasure, clock)
     access = RoomAccess(registry, store.rooms, history)
-    discovery = Discovery(registry, store.rooms, store.state)
+    discovery = Discovery(registry, store.rooms, store.state, store.serving, name)
     typing = Typing(clock)
     journal.listen(RoomEvents, typing.committed)
     watched = WatchedRooms()

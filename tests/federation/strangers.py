@@ -26,6 +26,7 @@ from hamrasan.protocol.room_versions import RoomVersion
 from hamrasan.protocol.signing import SigningKey, sign_event, sign_json
 from hamrasan.protocol.x_matrix import sign_request
 from tests.federation.wires import LOCAL
+from tests.running import check_form
 
 KEYS = "/_matrix/key/v2/server"
 DAY_MS = 24 * 3600 * 1000
@@ -150,7 +151,8 @@ class Stranger:
         """Make a request with these headers only."""
         trust = ssl.create_default_context(cafile=str(self._land.authority.file))
         url = f"https://{LOCAL}:{member.federation_port}{uri}"
-        with httpx.Client(verify=trust, trust_env=False, timeout=30) as http:
+        hooks = {"response": [check_form]}
+        with httpx.Client(verify=trust, trust_env=False, timeout=30, event_hooks=hooks) as http:
             extensions = {"sni_hostname": member.name}
             return http.request(method, url, content=body, headers=headers, extensions=extensions)
 

@@ -81,8 +81,6 @@ from hamrasan.http.api.client import (
     wellknown,
     whoami,
 )
-from hamrasan.http.api.federation import keys_query, keys_server, transactions, version
-from hamrasan.http.api.federation import wellknown as server_wellknown
 from hamrasan.http.api.oauth import endpoints as oauth_endpoints
 from hamrasan.http.api.operator import health, landing, metrics
 from hamrasan.http.api.pages import (
@@ -176,7 +174,6 @@ CLIENT_MODULES = (
     wellknown,
     whoami,
 )
-FEDERATION_MODULES = (keys_query, keys_server, server_wellknown, transactions, version)
 ADMIN_MODULES = (media, register, server_notices)
 OAUTH_MODULES = (oauth_endpoints,)
 PAGE_MODULES = (account, authorize, devices, link, mail, sign_in, sign_up, sso, two_step, upstream)
@@ -194,7 +191,5 @@ PAGE_ROUTES: list[Route] = [
 OPERATOR_ROUTES: list[Route] = [route for module in OPERATOR_MODULES for route in module.ROUTES]
 
 ROUTES = [*CLIENT_ROUTES, *ADMIN_ROUTES, *PAGE_ROUTES, *OPERATOR_ROUTES]
-FEDERATION_ROUTES: list[Route] = [route for module in FEDERATION_MODULES for route in module.ROUTES]
-"""What other servers ask; served beside the others, and alone by the listener of `federation_listen`."""
 METRICS_ROUTES: list[Route] = metrics.ROUTES
 """What the listener of `metrics_listen` serves."""

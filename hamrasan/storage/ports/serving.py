@@ -21,3 +21,6 @@ class ServingReader(Protocol):
 
     async def memberships_of(self, room: int, server: str) -> set[str]:
         """Return the memberships that users of a server have in a room now; looks at as many as `users_of`."""
+
+    async def is_joined(self, room: int, server: str) -> bool:
+        """Return whether a user of a server is in a room now; looks at as many as `users_of` if none is."""

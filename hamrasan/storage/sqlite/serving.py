@@ -31,3 +31,8 @@ class SqliteServing:
         """Return the memberships that users of a server have in a room now."""
         sql = "SELECT DISTINCT membership FROM memberships WHERE " + _OF_SERVER
         return set(await self._database.scan(sql, (room, server), lambda row: str(row[0])))
+
+    async def is_joined(self, room: int, server: str) -> bool:
+        """Return whether a user of a server is in a room now."""
+        sql = "SELECT 1 FROM memberships WHERE " + _OF_SERVER + " AND membership = 'join' LIMIT 1"
+        return bool(await self._database.scan(sql, (room, server)))

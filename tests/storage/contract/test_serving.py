@@ -35,6 +35,10 @@ def test_users_of_a_server_are_found_by_the_whole_of_its_name(tmp_path: Path) ->
         assert await store.serving.memberships_of(1, THERE) == {"invite"}
         assert await store.serving.memberships_of(1, "there.example") == {"ban"}
         assert await store.serving.memberships_of(1, "nowhere.example") == set()
+        joined = [
+            server for server in (HERE, THERE, "there.example") if await store.serving.is_joined(1, server)
+        ]
+        assert joined == [HERE]
 
     on_store(tmp_path, scenario)
 
