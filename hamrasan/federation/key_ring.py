@@ -154,12 +154,12 @@ class KeyRing:
 
     async def _ask_all(self, server: str) -> None:
         async with self._slots:
-            self._asked_at.put(server, self._clock.monotonic())
-            if await self._ask_itself(server):
-                return
-            for notary in self._notaries:
-                if notary != server and await self._ask_notary(notary, server):
-                    return
+            if not await self._ask_itself(server):
+                for notary in self._notaries:
+                    if notary != server and await self._ask_notary(notary, server):
+                        break
+        # Not before: whoever comes meanwhile waits for this, and does not take it for done.
+        self._asked_at.put(server, self._clock.monotonic())
 
     async def _ask_itself(self, server: str) -> bool:
         try:

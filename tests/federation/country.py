@@ -9,6 +9,7 @@ them over a wire of its own, which can be cut: `a.cut_off(b)`, `a.reconnect(b)`.
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import httpx
 
 from hamrasan.federation.names import SystemNames
+from hamrasan.federation.server_names import split_server_name
 from hamrasan.runtime.settings import Address, Settings
 from tests.federation.authority import Authority
 from tests.federation.strangers import Stranger
@@ -40,7 +42,15 @@ class Land:
 
     def found(self, label: str, **settings: Any) -> Member:
         """Add a server; those that are there already find it."""
-        member = Member(self, f"{label}.test", settings)
+        return self._add(Member(self, f"{label}.test", settings))
+
+    def found_by_address(self, **settings: Any) -> Member:
+        """Add a server that is named by its address and port, for those that ask no name server of ours."""
+        with socket.create_server((LOCAL, 0)) as taken:
+            address = Address(LOCAL, taken.getsockname()[1])
+        return self._add(Member(self, str(address), {"federation_listen": address, **settings}))
+
+    def _add(self, member: Member) -> Member:
         for other in self.members.values():
             other.learn_of(member)
             member.learn_of(other)
@@ -77,10 +87,10 @@ class Member:
         self._wires: dict[str, Wire] = {}
         self._name_server = NameServer()
         land.loop.run(self._name_server.start())
-        self.certificate = land.authority.certify(name)
+        self.certificate = land.authority.certify(split_server_name(name).host)
         self.settings = Settings(
             server_name=name,
-            data_dir=land.folder / name,
+            data_dir=land.folder / name.replace(":", "-"),
             listen=Address(LOCAL, 0),
             registration="open",
             registration_shared_secret=SHARED_SECRET,
@@ -213,10 +223,16 @@ class Member:
 
 
 @contextmanager
+def land() -> Iterator[Land]:
+    """A country without servers, to which a test adds some."""
+    with ExitStack() as stack:
+        empty = Land(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.callback(empty.close)
+        yield empty
+
+
+@contextmanager
 def country(*labels: str, **settings: Any) -> Iterator[tuple[Member, ...]]:
     """Run a server for each label; `settings` are for all of them. Without rate limits, open for registration."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        land = Land(Path(folder))
-        stack.callback(land.close)
-        yield tuple(land.found(label, **settings) for label in labels)
+    with land() as empty:
+        yield tuple(empty.found(label, **settings) for label in labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -49,6 +50,21 @@ def test_keys_are_asked_for_once_and_survive_a_restart() -> None:
         a.start()
         stranger.answers[KEYS] = text_answer(b"", 500)
         assert keys_of(a, stranger) == expected
+        assert len(stranger.asked) == 1
+
+
+def test_who_comes_while_keys_are_asked_for_waits_for_them() -> None:
+    with country("a") as (a,):
+        stranger = a.land.stranger("c")
+        ring = a.services.key_ring
+
+        async def both() -> list[Any]:
+            asking = asyncio.ensure_future(ring.keys(stranger.name, [stranger.key.key_id], now_ms()))
+            for _ in range(10):  # time enough to begin, far too little to end
+                await asyncio.sleep(0)
+            return [await ring.keys(stranger.name, [stranger.key.key_id], now_ms()), await asking]
+
+        assert a.run(both()) == [{stranger.key.key_id: stranger.key.public_key}] * 2
         assert len(stranger.asked) == 1
 
 
