@@ -1,0 +1,99 @@
+"""Invites from one server to another (server-server API, "Inviting to a room", "Leaving Rooms (Rejecting Invites)")."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.federation.across import invites, knows_as_joined, membership, seen, stripped, texts
+from tests.federation.country import Member, country
+from tests.reading import room_path
+from tests.rooms_over_http import act, join_any
+from tests.running import Person, answered, refused
+
+Pair = tuple[Member, Member]
+
+
+@pytest.mark.parametrize("version", ["3", "10", "11", "12"])
+def test_an_invite_is_shown_and_accepted(pair: Pair, ali: Person, bahar: Person, version: str) -> None:
+    room_id = ali.create_room(preset="private_chat", name="Tea", room_version=version)
+    since = bahar.sync()["next_batch"]
+    answered(act(ali, room_id, "invite", bahar, reason="come"))
+    assert membership(ali, room_id, bahar) == "invite"
+    told = stripped(bahar.sync(since)["rooms"]["invite"][room_id])
+    assert told["m.room.name", ""] == {"name": "Tea"}
+    assert told["m.room.create", ""].get("room_version", "1") == version
+    assert told["m.room.member", bahar.user_id]["membership"] == "invite"
+    assert told["m.room.member", bahar.user_id]["reason"] == "come"
+    assert "m.room.member" in {key[0] for key in told if key[1] == ali.user_id}
+    assert invites(bahar).keys() >= {room_id}, "a first sync shows it, too"
+    answered(join_any(bahar, room_id))
+    assert knows_as_joined(bahar, room_id)
+    assert room_id not in invites(bahar)
+    ali.send(room_id, "hello")
+    assert seen(lambda: "hello" in texts(bahar, room_id))
+
+
+def test_an_invite_is_turned_down(pair: Pair, ali: Person, bahar: Person) -> None:
+    room_id = ali.create_room(preset="private_chat")
+    ali.invite(room_id, bahar)
+    since = bahar.sync()["next_batch"]
+    answered(act(bahar, room_id, "leave", reason="no"))
+    assert seen(lambda: membership(ali, room_id, bahar) == "leave")
+    [event] = bahar.sync(since)["rooms"]["leave"][room_id]["timeline"]["events"]
+    assert event["content"] == {"membership": "leave", "reason": "no"}
+    assert room_id not in invites(bahar)
+    refused(join_any(bahar, room_id), 403, "M_FORBIDDEN")
+    answered(act(bahar, room_id, "forget"))
+    ali.invite(room_id, bahar)
+    assert room_id in invites(bahar)
+
+
+def test_an_invite_of_a_server_that_is_gone_is_turned_down_all_the_same() -> None:
+    with country("a", "b") as (a, b):
+        ali, bahar = a.register("ali"), b.register("bahar")
+        room_id = ali.create_room(preset="private_chat")
+        ali.invite(room_id, bahar)
+        a.stop()
+        since = bahar.sync()["next_batch"]
+        refused(join_any(bahar, room_id), 502, "M_CONNECTION_FAILED")
+        assert room_id in invites(bahar)
+        answered(act(bahar, room_id, "leave"))
+        assert room_id in bahar.sync(since)["rooms"]["leave"]
+        assert room_id not in invites(bahar)
+        a.start()
+
+
+def test_who_is_not_there_or_wants_no_invites_is_not_invited(pair: Pair, ali: Person, bahar: Person) -> None:
+    room_id = ali.create_room(preset="private_chat")
+    body = {"user_id": "@nobody-at-all:b.test"}
+    refused(ali.request("POST", room_path(room_id, "invite"), body), 404, "M_NOT_FOUND")
+    config = f"/user/{bahar.user_id}/account_data/m.invite_permission_config"
+    bahar.put(config, {"default_action": "block"})
+    refused(act(ali, room_id, "invite", bahar), 403, "M_INVITE_BLOCKED")
+    assert membership(ali, room_id, bahar) is None
+    assert room_id not in invites(bahar)
+
+
+def test_a_new_room_invites_users_of_other_servers(pair: Pair, ali: Person, bahar: Person) -> None:
+    room_id = ali.create_room(preset="trusted_private_chat", is_direct=True, invite=[bahar.user_id])
+    told = stripped(invites(bahar)[room_id])
+    assert told["m.room.member", bahar.user_id]["is_direct"] is True
+    answered(join_any(bahar, room_id))
+
+
+def test_a_closed_room_invites_nobody_of_other_servers(ali: Person, bahar: Person) -> None:
+    room_id = ali.create_room(creation_content={"m.federate": False})
+    refused(act(ali, room_id, "invite", bahar), 403, "M_FORBIDDEN")
+
+
+def test_an_invite_survives_a_restart() -> None:
+    with country("a", "b") as (a, b):
+        ali, bahar = a.register("ali"), b.register("bahar")
+        room_id = ali.create_room(preset="private_chat")
+        ali.invite(room_id, bahar)
+        b.stop()
+        b.start()
+        bahar = Person(b.url, bahar.user_id, bahar.device_id, bahar.token)
+        assert room_id in invites(bahar)
+        a.forgive(b)
+        answered(join_any(bahar, room_id))
