@@ -8,6 +8,7 @@ from typing import Any
 from hamrasan.flows.carry_over_settings import CarryOverSettings
 from hamrasan.flows.join_over_federation import JoinOverFederation
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.protocol.identifiers import server_name_of
 from hamrasan.rooms.invitations import Invitations
 from hamrasan.rooms.membership import Membership, content_of
 from hamrasan.rooms.registry import RoomRegistry
@@ -60,7 +61,7 @@ class JoinRoom:
         self, room_id: str, user_id: str, reason: str | None, room: Room | None, servers: Iterable[str]
     ) -> Room | None:
         invitation = await self._invitations.pending(room_id, user_id, room)
-        inviting = [] if invitation is None else [invitation.sender.partition(":")[2]]
+        inviting = [] if invitation is None else [invitation.via, server_name_of(invitation.sender)]
         content = {**content_of("join", reason), **await self._membership.names(user_id)}
         candidates = likely_servers(room_id, servers, inviting, servers_of(room))
         return await self._elsewhere.join(room_id, user_id, content, candidates)

@@ -52,4 +52,4 @@ class KnockOnRoom:
     async def _knock_at(self, server: str, room_id: str, user_id: str, content: Mapping[str, Any]) -> None:
         prepared = await self._handshakes.prepare(Handshake.KNOCK, server, room_id, user_id, content)
         state = await self._handshakes.send_knock(prepared)
-        await self._invitations.put(prepared.version.id, prepared.event, state)
+        await self._invitations.put(prepared.version.id, prepared.event, state, server)

@@ -9,6 +9,7 @@ from typing import Any
 from hamrasan.federation.handshakes import Handshake, Handshakes, locally_left
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event
+from hamrasan.protocol.identifiers import server_name_of
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.rooms.invitations import PENDING, Invitations
 from hamrasan.rooms.membership import Membership, content_of
@@ -83,12 +84,15 @@ class LeaveRoom:
             sender,
             b"{}",
             b"[]",
+            server_name_of(sender),
         )
 
     async def _leave(self, invitation: InvitationRow, room: Room | None, content: dict[str, Any]) -> Event:
         """Have another server take the leave; return the event, one that only this server has if none does."""
         version = room_version(invitation.version)
-        servers = likely_servers(invitation.room_id, [invitation.sender.partition(":")[2]], servers_of(room))
+        servers = likely_servers(
+            invitation.room_id, [invitation.via, server_name_of(invitation.sender)], servers_of(room)
+        )
         try:
             return await self._handshakes.first(
                 servers, lambda server: self._leave_through(server, invitation, version, content)

@@ -13,6 +13,7 @@ from typing import Any
 from hamrasan.protocol.canonical_json import encode_json, parse_json
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event
+from hamrasan.protocol.identifiers import server_name_of
 from hamrasan.rooms.room import Room
 from hamrasan.storage.ports.invitations import (
     DropInvitation,
@@ -52,11 +53,11 @@ class Invitations:
         member = None if room is None else room.members.get(user_id)
         return None if member is not None and member.position > row.position else row
 
-    async def put(self, version: str, event: Event, state: Iterable[Any]) -> None:
+    async def put(self, version: str, event: Event, state: Iterable[Any], via: str | None = None) -> None:
         """Keep an invite or a knock: `event` is the membership event with all its signatures (`event.pdu`).
 
-        `state` is what the other server tells of the room, events in full or stripped; what has no form is left out.
-        Raises `M_LIMIT_EXCEEDED` if the user has too many already.
+        `via` is the server through which it is answered, by default the sender's. `state` is what the other server
+        tells of the room, events in full or stripped; what has no form is left out. Raises `M_LIMIT_EXCEEDED` if the user has too many already.
         """
         user_id = event.state_key or ""
         known = await self._reader.invitations(user_id)
@@ -64,11 +65,12 @@ class Invitations:
             raise MatrixError(
                 429, "M_LIMIT_EXCEEDED", f"{user_id} has too many invitations that wait for an answer."
             )
-        await self._put(event.room_id, version, event, encode_json(_stripped(state)))
+        server = server_name_of(event.sender) if via is None else via
+        await self._put(event.room_id, version, event, encode_json(_stripped(state)), server)
 
     async def end(self, row: InvitationRow, event: Event) -> None:
         """Let an invite or a knock end with `event`, by which the user leaves."""
-        await self._put(row.room_id, row.version, event, b"[]")
+        await self._put(row.room_id, row.version, event, b"[]", row.via)
 
     async def forget(self, room_id: str, user_id: str) -> bool:
         """Forget a room that is known from outside only, and that the user has left; return whether there was one."""
@@ -87,7 +89,7 @@ class Invitations:
         if outdated:
             await self._journal.submit(Batch(list(outdated)))
 
-    async def _put(self, room_id: str, version: str, event: Event, state: bytes) -> None:
+    async def _put(self, room_id: str, version: str, event: Event, state: bytes, via: str) -> None:
         position = self._journal.next_position
         row = InvitationRow(
             room_id,
@@ -99,6 +101,7 @@ class Invitations:
             event.sender,
             encode_json(event.pdu),
             state,
+            via,
         )
         await self._journal.submit(Batch([_write(row)], positions=1, feed=[InvitationChanged(row)]))
 

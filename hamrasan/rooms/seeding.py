@@ -117,7 +117,8 @@ class Seeding:
         writes.append(PutFederatedRoom(room.number, event.position, 0, 0, unknown, unknown))
         if len(previous) == 1:
             writes.append(branch_state(previous[0], room.number, event.position - 1, {}))
-        decision.batch.feed.append(StateFlipped(room.id, room.number, event.position, stored, ()))
+        came_before = [other for other in stored if (other.type, other.state_key) != joined.key]
+        decision.batch.feed.append(StateFlipped(room.id, room.number, event.position, came_before, ()))
         await self._registry.create(room, decision)
 
 

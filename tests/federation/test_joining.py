@@ -1,4 +1,4 @@
-"""Entering and leaving rooms of another server (client-server API, "Joining rooms"; server-server API, "Joining Rooms")."""
+"""Entering and leaving rooms of another server (server-server API, "Joining Rooms", "Knocking upon a room")."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ def test_a_room_is_joined_through_whichever_server_is_there(ali: Person, bahar: 
 def test_a_room_of_a_server_that_is_away_is_joined_through_another() -> None:
     with country("a", "b", "c") as (a, b, c):
         ali, bahar, cyrus = a.register("ali"), b.register("bahar"), c.register("cyrus")
+        answered(
+            join_any(cyrus, ali.create_room(preset="public_chat"), via="a.test")
+        )  # so that it knows a's keys
         room_id = ali.create_room(preset="public_chat", room_version="11")
         answered(join_any(bahar, room_id, via="a.test"))
         c.cut_off(a)

@@ -78,7 +78,9 @@ def test_what_stands_between_the_parts(header: str, boundary: bytes) -> None:
     assert boundary_of(header) == boundary
 
 
-@pytest.mark.parametrize("header", ["", "text/html; boundary=x", "multipart/mixed", "multipart/mixed; boundary="])
+@pytest.mark.parametrize(
+    "header", ["", "text/html; boundary=x", "multipart/mixed", "multipart/mixed; boundary="]
+)
 def test_an_answer_without_parts_is_refused(header: str) -> None:
     with pytest.raises(MultipartError):
         boundary_of(header)

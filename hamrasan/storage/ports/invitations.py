@@ -31,6 +31,8 @@ class PutInvitation(NamedTuple):
     """The membership event, in federation format, signed."""
     state: bytes
     """JSON array of the stripped state that came with it."""
+    via: str
+    """The server that told of it, and through which it can be answered."""
 
 
 class DropInvitation(NamedTuple):
@@ -54,6 +56,7 @@ class InvitationRow(NamedTuple):
     sender: str
     event: bytes
     state: bytes
+    via: str
 
     @property
     def own(self) -> MembershipRow:

@@ -11,16 +11,18 @@ from hamrasan.storage.sqlite.database import Database
 
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
     port.PutInvitation: (
-        "INSERT INTO invitations (room_id, user_id, membership, position, version, event_id, sender, event, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, room_id) DO UPDATE SET"
+        "INSERT INTO invitations (room_id, user_id, membership, position, version, event_id, sender, event, state,"
+        " via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, room_id) DO UPDATE SET"
         " membership = excluded.membership, position = excluded.position, version = excluded.version,"
-        " event_id = excluded.event_id, sender = excluded.sender, event = excluded.event, state = excluded.state"
+        " event_id = excluded.event_id, sender = excluded.sender, event = excluded.event, state = excluded.state,"
+        " via = excluded.via"
     ),
     port.DropInvitation: "DELETE FROM invitations WHERE room_id = ? AND user_id = ? AND position <= ?",
 }
 
 _SELECT = (
-    "SELECT room_id, user_id, membership, position, version, event_id, sender, event, state FROM invitations "
+    "SELECT room_id, user_id, membership, position, version, event_id, sender, event, state, via"
+    " FROM invitations "
 )
 
 

@@ -17,7 +17,9 @@ ALICE, FAR = "@alice:example.org", "@far:away.test"
 
 
 def invitation(room_id: str, position: Position, membership: str = "invite") -> PutInvitation:
-    return PutInvitation(room_id, ALICE, membership, position, "12", f"${position}", FAR, b"{}", b"[]")
+    return PutInvitation(
+        room_id, ALICE, membership, position, "12", f"${position}", FAR, b"{}", b"[]", "away.test"
+    )
 
 
 async def put(store: Store, *writes: Write) -> None:
