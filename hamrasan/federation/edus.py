@@ -26,8 +26,10 @@ SIGNING_KEY_UPDATE = "m.signing_key_update"
 
 MAX_MESSAGES = 80
 """Messages to devices in one transaction: whatever else there is finds room beside them."""
-MAX_MESSAGES_BYTES = 2 * 1024 * 1024
+MAX_MESSAGES_BYTES = 256 * 1024
 """Of all messages to devices in one transaction, but at least one."""
+MAX_RECEIPTS = 500
+"""Receipts in one transaction."""
 MAX_PRESENCE_UPDATES = 100
 """Users in one update of presence."""
 MAX_DEVICE_USERS = 20
@@ -170,7 +172,7 @@ class EduWriter:
     def _add_receipts(self, destination: Destination, edus: OutgoingEdus) -> None:
         """Put receipts together: in one EDU a user has one receipt in a room, so threads take further ones."""
         contents: list[dict[str, dict[str, dict[str, Any]]]] = []
-        for key, receipt in destination.receipts.items() if edus.room else ():
+        for key, receipt in destination.receipts.items()[:MAX_RECEIPTS] if edus.room else ():
             place = next((c for c in contents if receipt.user_id not in _marks(c, receipt)), None)
             if place is None:
                 if len(contents) == edus.room:

@@ -43,8 +43,9 @@ MAX_SENDING = 128
 MAX_RETRYING = 32
 """... and to those that failed before, so that hundreds that are gone do not stand in the way of those that are there.
 """
-MAX_PDUS_BYTES = 3 * 1024 * 1024
-"""Of the events in one transaction, but at least one: full transactions of usual events are far below it."""
+MAX_PDUS_BYTES = 512 * 1024
+"""Of the events in one transaction, but at least one: fifty usual events are far below it, and a transaction stays
+below a megabyte, which takes the other server some milliseconds to read."""
 CATCH_UP_ALL = 2_000
 """A server that lacks no more events than these gets all of them in order; one that lacks more gets the latest of each
 room, and asks for what is between."""
