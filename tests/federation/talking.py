@@ -45,10 +45,9 @@ def messages(person: Person, room_id: str, count: int) -> list[Any]:
         since = person.sync(since, timeout=2_000)["next_batch"]
 
 
-def wait_for(person: Person, found: Callable[[Any], Any]) -> Any:
-    """Sync until `found` returns something true of an answer; return that."""
+def wait_for(person: Person, found: Callable[[Any], Any], since: str | None = None) -> Any:
+    """Sync, from a token on or the beginning, until `found` returns something true of an answer; return that."""
     end = time.monotonic() + WAIT_S
-    since = None
     while time.monotonic() < end:
         answer = person.sync(since, timeout=0 if since is None else 3_000, set_presence="offline")
         since = answer["next_batch"]

@@ -63,8 +63,9 @@ def test_typing_is_shown_elsewhere_until_it_ends(talk: Talk) -> None:
 
     talk.alice.put(path, {"typing": True, "timeout": 60_000})
     wait_for(talk.bob, lambda answer: [talk.alice.user_id] in typists(answer))
+    since = talk.bob.sync()["next_batch"]
     talk.alice.put(path, {"typing": False})
-    wait_for(talk.bob, lambda answer: typists(answer) == [[]])
+    wait_for(talk.bob, lambda answer: typists(answer) == [[]], since)
 
 
 def test_receipts_are_shown_elsewhere(talk: Talk) -> None:
