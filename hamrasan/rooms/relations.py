@@ -9,7 +9,7 @@ from hamrasan.rooms.rendering import Reader, Renderer, Thread
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline import Page
 from hamrasan.rooms.timeline_event import TimelineEvent
-from hamrasan.storage.ports.journal import Position
+from hamrasan.storage.ports.journal import FIRST_POSITION, Position
 from hamrasan.storage.ports.relations import RelationReader
 from hamrasan.storage.ports.rooms import EventReader, StoredEvent
 
@@ -50,9 +50,11 @@ class Relations:
         """
         last = readable.upto
         if backwards:
-            after, upto = stop or 0, last if start is None else min(start, last)
+            after = FIRST_POSITION if stop is None else stop
+            upto = last if start is None else min(start, last)
         else:
-            after, upto = start or 0, last if stop is None else min(stop, last)
+            after = FIRST_POSITION if start is None else start
+            upto = last if stop is None else min(stop, last)
         found: list[TimelineEvent] = []
         rest = MAX_CHILDREN_SCANNED
         at = upto if backwards else after
