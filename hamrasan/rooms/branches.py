@@ -13,6 +13,7 @@ from hamrasan.protocol.auth_rules.needs import CREATE, JOIN_RULES, POWER_LEVELS
 from hamrasan.protocol.canonical_json import encode_json
 from hamrasan.protocol.event import Event, StateKey
 from hamrasan.rooms.room import Room
+from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.slices import give_way
 from hamrasan.storage.ports.federated_rooms import BranchRow, BranchState, FederatedRoomReader
 from hamrasan.storage.ports.journal import Position
@@ -23,6 +24,9 @@ Delta = Mapping[StateKey, str | None]
 
 KEYS_AT_ONCE = 100
 """State keys looked up in one go: about a millisecond."""
+
+RECENT_STATES = 256
+"""States of branches kept in memory; each is as large as what the branches differ in."""
 
 BEFORE = "before "
 """Stands before the id of an event whose state *before* it is kept, since what it follows was not known."""
@@ -41,6 +45,8 @@ class Branches:
         self._events = events
         self._state = state
         self._federated = federated
+        self._recent: BoundedCache[str, BranchRow] = BoundedCache(RECENT_STATES)
+        """The states of events that were asked for before, by a later base than the one that is stored."""
 
     async def after(self, room: Room, event_ids: Collection[str]) -> dict[str, BranchRow]:
         """Return the states after events; those are missing of which the state is not known.
@@ -48,7 +54,8 @@ class Branches:
         An event without a row of its own has the state that the room had at its position: but not one that came
         along with others (`OUTSIDE`), or from before this server was in the room.
         """
-        found = await self._federated.branches(list(event_ids))
+        found = {each: row for each in event_ids if (row := self._recent.get(each)) is not None}
+        found |= await self._federated.branches([each for each in event_ids if each not in found])
         for stored in await self._events.by_ids([each for each in event_ids if each not in found]):
             if stored.room == room.number and stored.position > 0 and stored.flags < OUTSIDE:
                 found[stored.event_id] = BranchRow(stored.position, {})
@@ -65,6 +72,27 @@ class Branches:
                 found[stored.type, stored.state_key or ""] = stored.event_id
         return found
 
+    async def ids_at_base(
+        self, room: Room, base: Position, keys: Collection[StateKey]
+    ) -> dict[StateKey, str]:
+        """Return what `ids_at` does, from memory if the room's state has not changed since `base`.
+
+        The caller makes sure that it does not change meanwhile, or drops what comes of it.
+        """
+        if room.state_head > base:
+            return await self.ids_at(room.number, base, keys)
+        return {key: event_id for key in keys if (event_id := room.state_event_id(key)) is not None}
+
+    async def differences(self, room: Room, branches: Mapping[str, BranchRow], base: Position) -> list[Delta]:
+        """Return the states after events as differences to that at `base`."""
+        deltas: list[Delta] = []
+        for event_id, branch in branches.items():
+            delta = await self.difference(room, branch, base)
+            if delta or branch.delta:
+                self._recent.put(event_id, BranchRow(base, delta))
+            deltas.append(delta)
+        return deltas
+
     async def difference(self, room: Room, branch: BranchRow, base: Position) -> dict[StateKey, str | None]:
         """Return the state of a branch as a difference to that at `base`."""
         keys = dict.fromkeys(branch.delta)
@@ -74,7 +102,7 @@ class Branches:
             return {}
         rest = [key for key in keys if key not in branch.delta]
         then = await self.ids_at(room.number, branch.position, rest) if rest else {}
-        now = await self.ids_at(room.number, base, keys)
+        now = await self.ids_at_base(room, base, keys)
         values = {key: branch.delta[key] if key in branch.delta else then.get(key) for key in keys}
         return {key: value for key, value in values.items() if value != now.get(key)}
 

@@ -99,7 +99,7 @@ class FederatedEvents:
         if not rows or len(rows) < len(set(event.prev_events)):
             raise _state_unknown()
         base = self._registry.journal.durable
-        deltas = [await self._branches.difference(room, row, base) for row in rows.values()]
+        deltas = await self._branches.differences(room, rows, base)
         before = await self._resolution.resolve(room, base, deltas, {})
         return await self._whole(room, BranchRow(base, before))
 

@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.event import Event, event_from_pdu
 from hamrasan.rooms.timeline_event import parsed_event
+from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.slices import give_way
 from hamrasan.storage.ports.federated_rooms import REJECTED, FederatedRoomReader, SideEvent
 from hamrasan.storage.ports.rooms import EventReader, StoredEvent
 
 READ_AT_ONCE = 100
 """Events read and parsed in one go: one or two milliseconds."""
+
+
+RECENT_EVENTS = 5_000
+"""Events of auth chains that are kept in memory (some 2 KiB each)."""
 
 
 @dataclass(slots=True)
@@ -25,13 +30,15 @@ class Known:
     """Those of them that are in the room."""
     beside: dict[str, SideEvent] = field(default_factory=dict)
     """Those of them that are kept beside it."""
+    refused: set[str] = field(default_factory=set)
+    """Those that are known to be rejected without being read again."""
     strangers: set[str] = field(default_factory=set)
     """Those that belong to another room."""
 
     @property
     def rejected(self) -> set[str]:
         """The ids of those that the rules refused."""
-        return {event_id for event_id, side in self.beside.items() if side.kind == REJECTED}
+        return self.refused | {event_id for event_id, side in self.beside.items() if side.kind == REJECTED}
 
     def missing(self, event_ids: Iterable[str]) -> list[str]:
         """Return those of the ids that were not found anywhere."""
@@ -48,6 +55,9 @@ class KnownEvents:
     def __init__(self, events: EventReader, federated: FederatedRoomReader) -> None:
         self._events = events
         self._federated = federated
+        self._recent: BoundedCache[str, tuple[Event, bool]] = BoundedCache(RECENT_EVENTS)
+        """Events of auth chains, and whether the rules refused them: the branches of a fork are compared again and
+        again while they grow."""
 
     async def find(self, room: int, room_id: str, event_ids: Collection[str]) -> Known:
         """Return what is known of these events of one room."""
@@ -69,7 +79,7 @@ class KnownEvents:
                 waiting += [cited for cited in event.auth_events if cited not in into.events]
         while waiting:
             wanted = list(dict.fromkeys(waiting))
-            await self._find_into(into, room, room_id, wanted)
+            await self._find_members(into, room, room_id, wanted)
             if len(into.events) > limit:
                 raise OverflowError("the auth chains are too long")
             waiting = [
@@ -79,6 +89,23 @@ class KnownEvents:
                 for cited in event.auth_events
                 if cited not in into.events
             ]
+
+    async def _find_members(self, known: Known, room: int, room_id: str, event_ids: Sequence[str]) -> None:
+        """Find events of auth chains, most of them in memory; of those only the events are told, not where they are."""
+        unknown = []
+        for event_id in event_ids:
+            recent = self._recent.get(event_id)
+            if recent is None or recent[0].room_id != room_id:
+                unknown.append(event_id)
+                continue
+            known.events[event_id] = recent[0]
+            if recent[1]:
+                known.refused.add(event_id)
+        await self._find_into(known, room, room_id, unknown)
+        refused = known.rejected
+        for event_id in unknown:
+            if (event := known.events.get(event_id)) is not None:
+                self._recent.put(event_id, (event, event_id in refused))
 
     async def _find_into(self, known: Known, room: int, room_id: str, event_ids: Sequence[str]) -> None:
         for start in range(0, len(event_ids), READ_AT_ONCE):

@@ -23,7 +23,7 @@ from hamrasan.rooms.resolution import Resolution
 from hamrasan.rooms.room import CREATE, Room
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import Slices
-from hamrasan.storage.ports.federated_rooms import REJECTED, SOFT_FAILED, BranchRow
+from hamrasan.storage.ports.federated_rooms import REJECTED, SOFT_FAILED
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import StoredEvent
 
@@ -141,7 +141,8 @@ class Placing:
             verdict.awaited = unknown
             verdict.before = await self._told(room, state_before)
         else:
-            verdict.before = await self._resolved(room, base, branches.values())
+            deltas = await self._branches.differences(room, branches, base)
+            verdict.before = await self._resolution.resolve(room, base, deltas, {})
         verdict.has_state = True
         await self._check_states(room, event, verdict)
         verdict.after = verdict.before if verdict.outcome == REJECTED else changed(verdict.before, event)
@@ -169,10 +170,6 @@ class Placing:
         verdict.after = verdict.current = changed(verdict.before, joined)
         await self._find_flips(room, joined, verdict)
         return verdict
-
-    async def _resolved(self, room: Room, base: Position, branches: Iterable[BranchRow]) -> Delta:
-        deltas = [await self._branches.difference(room, branch, base) for branch in branches]
-        return await self._resolution.resolve(room, base, deltas, {})
 
     async def _told(self, room: Room, state: Sequence[Event]) -> Delta:
         """Return a state that was told as a difference to the room's, without what the rules refused."""
@@ -233,15 +230,13 @@ class Placing:
             found = await self._known.find(room.number, room.id, remaining)
             verdict.depths = {event_id: found.events[event_id].depth for event_id in remaining}
             rows = await self._branches.after(room, remaining)
-            states = [
-                await self._branches.difference(room, rows[event_id], verdict.base) for event_id in remaining
-            ]
+            states = await self._branches.differences(room, rows, verdict.base)
         if verdict.is_last:
             states.append(verdict.after)
         new = {event.event_id: event}
         current = await self._resolution.resolve(room, verdict.base, states, new)
         keys = list(dict.fromkeys((*verdict.after, *current)))
-        at_base = await self._branches.ids_at(room.number, verdict.base, keys)
+        at_base = await self._branches.ids_at_base(room, verdict.base, keys)
         verdict.current = {key: value for key, value in current.items() if value != at_base.get(key)}
         verdict.own_state = between(verdict.after, verdict.current, at_base)
         await self._find_flips(room, event, verdict)

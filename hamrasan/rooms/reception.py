@@ -212,10 +212,11 @@ class Reception:
         """Take in an event that follows all that is known and cites the current state; None if it does not."""
         if not _follows(room, event) or not _cites_current_state(room, event):
             return None
+        moment = (room.extremities, room.state_head)
         if await self._registry.events.by_id(event.event_id) is not None:
             return None
         target = await self._redacted_by(room, event)
-        if not _follows(room, event) or not _cites_current_state(room, event):
+        if moment != (room.extremities, room.state_head):
             return None  # the room went on while this waited
         if event.event_id in room.awaited or (target is None and event.event_id in room.pending_redactions):
             return None

@@ -49,10 +49,10 @@ class Resolution:
         if len(states) == 1:
             return states[0]
         keys = list(dict.fromkeys(key for state in states for key in state))
-        at_base = await self._branches.ids_at(room.number, base, keys)
+        at_base = await self._branches.ids_at_base(room, base, keys)
         values = [{key: state[key] if key in state else at_base.get(key) for key in keys} for state in states]
-        conflicted = [key for key in keys if any(each[key] != values[0][key] for each in values)]
-        agreed = {key: values[0][key] for key in keys if key not in set(conflicted)}
+        conflicted = {key for key in keys if any(each[key] != values[0][key] for each in values)}
+        agreed = {key: values[0][key] for key in keys if key not in conflicted}
         ids = {event_id for each in values for key in conflicted if (event_id := each[key]) is not None}
         known = Known(events=dict(new))
         try:
@@ -98,9 +98,8 @@ class Resolution:
             if event.state_key is not None:
                 types = deciding_types(event.type, event.sender, event.state_key, event.content, room.version)
                 wanted.update(dict.fromkeys(types))
-        disputed = set(conflicted)
-        rest = [key for key in wanted if key not in disputed and key not in agreed]
-        found: dict[StateKey, str] = await self._branches.ids_at(room.number, base, rest)
+        rest = [key for key in wanted if key not in conflicted and key not in agreed]
+        found = await self._branches.ids_at_base(room, base, rest)
         return found | {key: event_id for key, event_id in agreed.items() if event_id is not None}
 
     async def _shared_chain(
