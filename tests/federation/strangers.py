@@ -106,6 +106,8 @@ class Stranger:
         self.key = SigningKey("ed25519:stranger", name.encode().ljust(32, b"."))
         self.answers: dict[str, Behaviour] = {}
         """By path, without the query: what to do; without an entry, 404."""
+        self.answers_below: dict[str, Behaviour] = {}
+        """The same for all paths that begin so."""
         self.asked: list[Asked] = []
         self.port = 0
         self._land = land
@@ -187,8 +189,12 @@ class Stranger:
     def _behaviour(self, path: str) -> Behaviour:
         if path == KEYS and path not in self.answers:
             return json_answer(self.say_keys())
-        unknown = json_answer({"errcode": "M_UNRECOGNIZED", "error": "not told what to say"}, 404)
-        return self.answers.get(path, unknown)
+        if path in self.answers:
+            return self.answers[path]
+        for prefix, behaviour in self.answers_below.items():
+            if path.startswith(prefix):
+                return behaviour
+        return json_answer({"errcode": "M_UNRECOGNIZED", "error": "not told what to say"}, 404)
 
     def close(self) -> None:
         self._land.loop.run(self._stop())

@@ -6,7 +6,8 @@ there.join(room_id, there.user("zahra"))
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,8 +15,9 @@ import httpx
 
 from hamrasan.protocol.hashing import event_id_of
 from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion, room_version
+from hamrasan.protocol.signing import sign_event
 from tests.federation.country import Member
-from tests.federation.strangers import Stranger
+from tests.federation.strangers import Asked, Stranger, json_answer
 from tests.running import answered
 
 V1, V2 = "/_matrix/federation/v1", "/_matrix/federation/v2"
@@ -30,11 +32,27 @@ class Visitor:
         self.stranger = stranger
         self.host = host
         self.name = stranger.name
+        stranger.answers_below[V1 + "/send/"] = json_answer({"pdus": {}})
+        stranger.answers_below[V2 + "/invite/"] = self._sign_invite
+
+    async def _sign_invite(self, asked: Asked) -> AsyncIterator[bytes]:
+        """Answer to an invite with its own signature on it."""
+        body = json.loads(asked.body)
+        version = room_version(body["room_version"])
+        signed = sign_event(body["event"], version, self.name, self.stranger.key)
+        async for piece in json_answer({"event": signed})(asked):
+            yield piece
+
+    @property
+    def received(self) -> list[dict[str, Any]]:
+        """The events that came in transactions, in the order in which they came."""
+        sent = [asked for asked in self.stranger.asked if asked.uri.startswith(V1 + "/send/")]
+        return [pdu for asked in sent for pdu in json.loads(asked.body)["pdus"]]
 
     def user(self, localpart: str) -> str:
         return f"@{localpart}:{self.name}"
 
-    def request(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
+    def request(self, method: str, path: str, body: Any = None, /, **query: Any) -> httpx.Response:
         """Send a signed request; `path` is below `/_matrix/federation/v1` unless it names a prefix."""
         uri = path if path.startswith("/_") else V1 + path
         if query:
