@@ -5,10 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from tests.running import Person
 
 WAIT_S = 60.0
+
+
+def share_room(server_name: str, creator: Person, *guests: Person, **options: Any) -> str:
+    """Let somebody of a server create a public room, and people of others join it through that; return its id."""
+    room_id = creator.create_room(preset="public_chat", **options)
+    for guest in guests:
+        guest.post(f"/join/{quote(room_id, safe='')}", via=server_name)
+    return room_id
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -22,7 +31,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 def texts(person: Person, room_id: str, count: int) -> list[str]:
     """Wait until somebody has so many messages of a room; return the texts in their order."""
     events = messages(person, room_id, count)
-    return [event["content"]["body"] for event in events]
+    return [event["content"].get("body") for event in events]
 
 
 def messages(person: Person, room_id: str, count: int) -> list[Any]:

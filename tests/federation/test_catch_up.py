@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.federation.country import Member, country
-from tests.federation.shared_rooms import share_room
-from tests.federation.talking import texts, wait_until
+from tests.federation.talking import share_room, texts, wait_until
 from tests.running import Person
 
 
@@ -32,7 +31,7 @@ def met_again(b: Member, bob: Person) -> Person:
 def test_a_thousand_events_missed_come_in_order(pair: tuple[Member, Member], restarts: bool) -> None:
     a, b = pair
     alice, bob = a.register("alice"), b.register("bob")
-    room_id = share_room(a, alice, (b, bob))
+    room_id = share_room(a.name, alice, bob)
     alice.send(room_id, "before")
     texts(bob, room_id, 1)
     b.stop()
@@ -59,7 +58,7 @@ def test_a_thousand_events_missed_come_in_order(pair: tuple[Member, Member], res
 def test_messages_to_devices_wait_for_their_server(pair: tuple[Member, Member]) -> None:
     a, b = pair
     alice, bob = a.register("alice"), b.register("bob")
-    share_room(a, alice, (b, bob))
+    share_room(a.name, alice, bob)
     b.stop()
     for number in range(120):
         messages = {bob.user_id: {bob.device_id: {"number": number}}}

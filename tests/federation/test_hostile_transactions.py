@@ -14,8 +14,7 @@ from hamrasan.http.services import Services
 from hamrasan.protocol.hashing import seal
 from hamrasan.protocol.signing import sign_event
 from tests.federation.country import Member, country
-from tests.federation.shared_rooms import share_room
-from tests.federation.talking import messages, texts
+from tests.federation.talking import messages, share_room, texts
 from tests.running import Person
 from tests.running import refused as refused_with
 
@@ -79,7 +78,7 @@ async def _made(
 def siege() -> Iterator[Siege]:
     with country("a", "b") as (a, b):
         alice, bob = a.register("alice"), b.register("bob")
-        room_id = share_room(a, alice, (b, bob))
+        room_id = share_room(a.name, alice, bob)
         alice.send(room_id, "peace")
         texts(bob, room_id, 1)
         yield Siege(a, b, alice, bob, room_id, ["peace"])
@@ -94,6 +93,7 @@ def nothing_is_believed(siege: Siege) -> Iterator[None]:
     siege.believed.append(text)
     found = messages(siege.alice, siege.room_id, len(siege.believed))
     assert [event["content"].get("body") for event in found] == siege.believed
+    texts(siege.bob, siege.room_id, len(siege.believed))
 
 
 def test_what_is_right_is_taken(siege: Siege) -> None:
