@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,32 +14,37 @@ from hamrasan.cli.commands import Command
 from hamrasan.cli.complaints import CommandFailed, about_registrations
 from hamrasan.cli.settings import PLACE_SETTINGS, setting_options, settings_loader
 from hamrasan.cli.texts import Texts
+from hamrasan.media.spool import is_marked
+from hamrasan.media.verify import VerifiedFiles, verify_files
 from hamrasan.policy.registration_files import RegistrationsUnusable, load_registrations
 from hamrasan.rooms.verify import Verified, verify_rooms
 from hamrasan.runtime.settings import Settings
+from hamrasan.server.media import ARRIVING, FOLDER, open_blobs
 from hamrasan.storage.sqlite.database import StoreNewer
-from hamrasan.storage.sqlite.inspection import Inspection
+from hamrasan.storage.sqlite.inspection import Inspection, Misplaced
 from hamrasan.storage.sqlite.store import StoreMissing, StoreOutdated
 
 EXIT_PROBLEMS = 1
 
 
 class _Findings(NamedTuple):
-    """What was looked at, and what was found wrong with the file, with positions, rooms and registrations."""
+    """What was looked at, and what was found wrong: with the database, with positions, rooms, files, registrations."""
 
     damages: list[str]
-    misplaced: list[str]
+    misplaced: list[Misplaced]
     rooms: Verified
+    files: VerifiedFiles
     registrations: RegistrationsUnusable | None
 
 
 def check_command(texts: Texts) -> click.Command:
     """Return the command that looks at everything stored, and changes nothing."""
 
-    def run(**options: Any) -> int:
-        folder = settings_loader(options)().data_dir
+    def run(*, contents: bool, **options: Any) -> int:
+        settings = settings_loader(options)()
+        folder = settings.data_dir
         try:
-            findings = asyncio.run(_inspect(folder))
+            findings = asyncio.run(_inspect(settings, contents))
         except StoreMissing:
             raise CommandFailed(texts("office.missing", folder=folder)) from None
         except (StoreOutdated, StoreNewer):
@@ -47,20 +53,33 @@ def check_command(texts: Texts) -> click.Command:
             raise CommandFailed(texts("office.unusable", folder=folder, reason=error)) from error
         return _tell(findings, texts)
 
-    params = setting_options(texts, PLACE_SETTINGS)
+    params = setting_options(texts, (*PLACE_SETTINGS, "media_store"))
+    params.append(click.Option(["--contents"], is_flag=True, help=texts("check.contents")))
     return Command("check", texts, texts("check.about"), params=params, callback=run)
 
 
-async def _inspect(folder: Path) -> _Findings:
+async def _inspect(settings: Settings, contents: bool) -> _Findings:
+    folder = settings.data_dir
     inspection = Inspection(folder)
     try:
         damages = inspection.damages()
         misplaced = inspection.misplaced()
         rooms = await verify_rooms(inspection.rooms, inspection.events, inspection.state)
+        files = await _files(inspection, settings, contents)
         registrations = _registrations(folder, await inspection.server.name() or Settings().server_name)
     finally:
         inspection.close()
-    return _Findings(damages, misplaced, rooms, registrations)
+    return _Findings(damages, misplaced, rooms, files, registrations)
+
+
+async def _files(inspection: Inspection, settings: Settings, contents: bool) -> VerifiedFiles:
+    folder = settings.data_dir / FOLDER
+    blobs = open_blobs(settings.media_store, folder)
+    marked = partial(is_marked, folder / ARRIVING)
+    try:
+        return await verify_files(inspection.media, inspection.media_now, blobs, marked, contents=contents)
+    finally:
+        blobs.close()
 
 
 def _registrations(folder: Path, server_name: str) -> RegistrationsUnusable | None:
@@ -72,15 +91,19 @@ def _registrations(folder: Path, server_name: str) -> RegistrationsUnusable | No
 
 
 def _tell(findings: _Findings, texts: Texts) -> int:
-    damages, misplaced, rooms, registrations = findings
-    problems = [texts("check.database", what=what) for what in (*damages, *misplaced)]
-    for found in rooms.problems:
+    problems = [texts("check.database", what=what) for what in findings.damages]
+    problems += [texts("check.database", what=texts(what, **values)) for what, values in findings.misplaced]
+    for found in findings.rooms.problems:
         place = found.room_id if found.event_id is None else f"{found.room_id} {found.event_id}"
-        problems.append(texts("check.room", place=place, what=found.what))
-    if registrations is not None:
-        problems.append(about_registrations(registrations, texts))
+        problems.append(texts("check.room", place=place, what=texts(found.what, **found.values)))
+    for file in findings.files.problems:
+        what = texts(file.what, **file.values)
+        problems.append(texts("check.file", place=file.key, what=what) if file.key else what)
+    if findings.registrations is not None:
+        problems.append(about_registrations(findings.registrations, texts))
     for problem in problems:
         click.echo(problem)
-    click.echo(texts("check.looked_at", rooms=rooms.rooms, events=rooms.events))
+    rooms = findings.rooms
+    click.echo(texts("check.looked_at", rooms=rooms.rooms, events=rooms.events, files=findings.files.files))
     click.echo(texts("check.problems", count=len(problems)) if problems else texts("check.sound"))
     return EXIT_PROBLEMS if problems else 0

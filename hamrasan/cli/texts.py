@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Literal, get_args
 
+from hamrasan.media.verify import FoundInFiles
 from hamrasan.policy.registration_files import RegistrationExpectedKey, RegistrationProblemKey
+from hamrasan.rooms.verify import FoundInRoom
 from hamrasan.runtime.settings import ExpectedKey, ProblemKey, Setting
+from hamrasan.storage.sqlite.inspection import FoundInStore
 
 Language = Literal["en", "fa"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -18,7 +21,9 @@ _LOCALE_ENV = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 OwnKey = Literal[
     "check.about",
+    "check.contents",
     "check.database",
+    "check.file",
     "check.looked_at",
     "check.problems",
     "check.room",
@@ -118,7 +123,9 @@ OwnKey = Literal[
     "version.about",
     "version.text",
 ]
-TextKey = OwnKey | ProblemKey | ExpectedKey | RegistrationProblemKey | RegistrationExpectedKey
+FoundKey = FoundInRoom | FoundInStore | FoundInFiles
+"""What `hamrasan check` can find."""
+TextKey = OwnKey | FoundKey | ProblemKey | ExpectedKey | RegistrationProblemKey | RegistrationExpectedKey
 
 
 class Texts:

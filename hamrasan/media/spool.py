@@ -29,6 +29,11 @@ FILE_MODE = 0o640
 _MARK = re.compile(r"[0-9a-f]{64}")
 
 
+def is_marked(folder: Path, key: str) -> bool:
+    """Return whether a blob may be there without being wanted, by the notes of a spool in `folder`."""
+    return bool(_MARK.fullmatch(key)) and (folder / key).exists()
+
+
 class ArrivedFile:
     """A file that has arrived: durable, but nobody knows of it yet."""
 

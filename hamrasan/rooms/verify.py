@@ -6,8 +6,9 @@ with what the store says.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hamrasan.protocol.auth_rules import MapAuthState, check_auth
 from hamrasan.protocol.errors import MatrixError
@@ -24,13 +25,32 @@ MAX_PROBLEMS = 100
 """Problems of one room that are told; a broken room has either few or all of them."""
 
 
+FoundInRoom = Literal[
+    "found.content",
+    "found.depth",
+    "found.empty",
+    "found.id",
+    "found.member",
+    "found.order",
+    "found.replaces",
+    "found.rules",
+    "found.state",
+    "found.stray_member",
+    "found.unreadable",
+    "found.version",
+]
+"""What can be wrong with a room; the texts are those of the command line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that is not as it should be."""
 
     room_id: str
     event_id: str | None
-    what: str
+    what: FoundInRoom
+    values: Mapping[str, object]
+    """What the text of `what` names."""
 
 
 @dataclass(slots=True)
@@ -50,9 +70,7 @@ async def verify_rooms(rooms: RoomReader, events: EventReader, state: StateReade
         for row in page:
             result.rooms += 1
             if row.version not in ROOM_VERSIONS:
-                result.problems.append(
-                    Problem(row.room_id, None, f"there is no room version '{row.version}'")
-                )
+                result.problems.append(Problem(row.room_id, None, "found.version", {"version": row.version}))
                 continue
             replay = _Replay(row)
             async for stored in _all_events(events, row):
@@ -90,15 +108,15 @@ class _Replay:
         try:
             self._look_at(stored)
         except Exception as error:
-            self._found(stored, f"the event cannot be read: {error}")
+            self._found(stored, "found.unreadable", reason=error)
         self.last = stored
 
     def _look_at(self, stored: StoredEvent) -> None:
         pdu = pdu_of(stored, self.row.room_id, self.version)
         if event_id_of(pdu, self.version) != stored.event_id:
-            self._found(stored, "the event's id is not its hash")
+            self._found(stored, "found.id")
         if stored.redacted_by is None and not check_content_hash(pdu, self.version):
-            self._found(stored, "the content is not what was hashed")
+            self._found(stored, "found.content")
         event = parsed_event(stored, self.row.room_id)
         self._check_place(stored, event)
         try:
@@ -108,30 +126,30 @@ class _Replay:
         except MatrixError as error:
             # A redacted event may lack what once allowed it (a restricted join's authorising user).
             if stored.redacted_by is None:
-                self._found(stored, f"the rules do not allow the event: {error.message}")
+                self._found(stored, "found.rules", reason=error.message)
         if stored.state_key is not None:
             self._apply(stored, event)
 
     def _check_place(self, stored: StoredEvent, event: Event) -> None:
         previous = [] if self.last is None else [self.last.event_id]
         if list(event.prev_events) != previous:
-            self._found(stored, "the event does not follow the one before it")
+            self._found(stored, "found.order")
         depth = 1 if self.last is None else self.last.depth + 1
         if stored.depth != depth:
-            self._found(stored, f"the depth is {stored.depth}, but should be {depth}")
+            self._found(stored, "found.depth", depth=stored.depth, expected=depth)
 
     def _apply(self, stored: StoredEvent, event: Event) -> None:
         key = (stored.type, stored.state_key or "")
         before = self.state.get(key)
         if stored.replaces != (0 if before is None else before.position):
-            self._found(stored, "the event names another state event as the one that it replaces")
+            self._found(stored, "found.replaces")
         self.state[key] = stored
         self.parsed[key] = event
 
     async def compare(self, rooms: RoomReader, state: StateReader) -> None:
         """Compare the state that came out with the store's."""
         if self.last is None:
-            self._found(None, "the room has no event")
+            self._found(None, "found.empty")
             return
         stored = {
             (s.type, s.state_key or ""): s.event_id for s in await state.at(self.row.room, self.last.position)
@@ -139,17 +157,18 @@ class _Replay:
         replayed = {key: s.event_id for key, s in self.state.items()}
         for key in stored.keys() | replayed.keys():
             if stored.get(key) != replayed.get(key):
-                self._found(None, f"the state of {key[0]} '{key[1]}' is not the last event of it")
+                self._found(None, "found.state", type=key[0], state_key=key[1])
         members = {m.user_id: (m.membership, m.event_id) for m in await rooms.members(self.row.room)}
         for (type_, user_id), member in self.state.items():
             if type_ != "m.room.member":
                 continue
             membership = self.parsed[(type_, user_id)].content.get("membership")
             if members.pop(user_id, None) != (membership, member.event_id):
-                self._found(member, f"the membership of {user_id} is not that of their last member event")
+                self._found(member, "found.member", user_id=user_id)
         for user_id in members:
-            self._found(None, f"{user_id} has a membership without an event")
+            self._found(None, "found.stray_member", user_id=user_id)
 
-    def _found(self, stored: StoredEvent | None, what: str) -> None:
+    def _found(self, stored: StoredEvent | None, what: FoundInRoom, **values: object) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(self.row.room_id, None if stored is None else stored.event_id, what))
+            event_id = None if stored is None else stored.event_id
+            self.problems.append(Problem(self.row.room_id, event_id, what, values))

@@ -26,7 +26,7 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
     repository = MediaRepository(
         store.journal,
         store.media,
-        _open_blobs(settings.media_store, folder),
+        open_blobs(settings.media_store, folder),
         Spool(folder / ARRIVING),
         ground.clock,
         ground.entropy,
@@ -52,7 +52,7 @@ def build_media(store: Store, ground: Ground) -> MediaServices:
     )
 
 
-def _open_blobs(media_store: str | None, folder: Path) -> Blobs:
+def open_blobs(media_store: str | None, folder: Path) -> Blobs:
     """Return the object store that is configured, else the folder."""
     if media_store is None:
         return BlobFolder(folder)

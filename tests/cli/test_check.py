@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
         anna.put(f"/rooms/{room_id}/redact/{event_id}/once", {})
         ben.send(room_id, "good day")
         ben.post(f"/rooms/{room_id}/leave")
+        anna.http.post("/_matrix/media/v3/upload", content=b"a file").raise_for_status()
     return folder
 
 
@@ -54,6 +56,7 @@ def folder(lived_in: Path, tmp_path: Path) -> Path:
     source.backup(copy)
     source.close()
     copy.close()
+    shutil.copytree(lived_in / "media", tmp_path / "media")
     return tmp_path
 
 
@@ -62,6 +65,7 @@ def test_what_is_sound_is_called_so(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     looked_at, verdict = done.stdout.splitlines()
     assert looked_at.startswith("Looked at: rooms 1, events ")
+    assert looked_at.endswith(", files 1.")
     assert verdict == "Everything is as it should be."
 
 
@@ -106,6 +110,46 @@ def test_damage_is_found(damage: str, told: str, folder: Path) -> None:
     assert "Problems: " in done.stdout.splitlines()[-1]
 
 
+def in_persian(folder: Path) -> str:
+    command = [sys.executable, "-m", "hamrasan.cli", "--lang", "fa", "check", "--data-dir", str(folder)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert (told.returncode, told.stderr) == (1, "")
+    return told.stdout
+
+
+def test_damage_is_told_in_persian(folder: Path) -> None:
+    connection = sqlite3.connect(folder / DATABASE_FILE)
+    with connection:
+        connection.execute("DELETE FROM state_versions WHERE type = 'm.room.name'")
+        connection.execute("UPDATE rooms SET position = 0")
+        connection.execute("UPDATE memberships SET membership = 'join'")
+    connection.close()
+    (blob,) = (folder / "media").glob("??/*")
+    blob.unlink()
+    told = in_persian(folder)
+    for text in (
+        "وضعیت ⁨m.room.name⁩ «⁨⁩» آخرین رویداد از این گونه نیست",
+        "در ⁨rooms⁩ جایگاه 0 آمده؛ نخستین جایگاه ۱ است",
+        "با آخرین رویداد عضویتش یکی نیست",
+        f"پروندهٔ ⁨{blob.name}⁩: ثبت شده، ولی سر جایش نیست",
+        "شمار ایرادها: ",
+    ):
+        assert text in told
+
+
+def test_lost_and_changed_files_are_found(folder: Path) -> None:
+    (blob,) = (folder / "media").glob("??/*")
+    blob.write_bytes(b"a fire")
+    assert check(folder).returncode == 0
+    done = check(folder, "--contents")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert f"File {blob.name}: the bytes are not what was hashed" in done.stdout
+    blob.write_bytes(b"a f")
+    assert "it has 3 bytes, but should have 6" in check(folder).stdout
+    blob.unlink()
+    assert "it is known, but not there" in check(folder).stdout
+
+
 def test_a_damaged_file_is_told(folder: Path) -> None:
     file = folder / DATABASE_FILE
     content = bytearray(file.read_bytes())
@@ -135,6 +179,7 @@ def test_beside_a_server_that_is_being_written_to(tmp_path: Path) -> None:
             while not stop.is_set():
                 anna.send(room_id, f"message {number}")
                 anna.put(f"/rooms/{room_id}/state/m.room.topic", {"topic": f"topic {number}"})
+                anna.http.post("/_matrix/media/v3/upload", content=b"%d" % number).raise_for_status()
                 number += 1
 
         talking = threading.Thread(target=talk)

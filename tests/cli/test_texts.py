@@ -8,13 +8,19 @@ from typing import get_args
 import pytest
 
 from hamrasan.cli.texts import LANGUAGES, Language, OwnKey, Texts, choose_language, load_messages
+from hamrasan.media.verify import FoundInFiles
 from hamrasan.policy.registration_files import RegistrationExpectedKey, RegistrationProblemKey
+from hamrasan.rooms.verify import FoundInRoom
 from hamrasan.runtime.settings import SETTINGS, ExpectedKey, ProblemKey
+from hamrasan.storage.sqlite.inspection import FoundInStore
 
 _ZWNJ = "\u200c"
 
 KEYS = {
     *get_args(OwnKey),
+    *get_args(FoundInRoom),
+    *get_args(FoundInStore),
+    *get_args(FoundInFiles),
     *get_args(ProblemKey),
     *get_args(ExpectedKey),
     *get_args(RegistrationProblemKey),

@@ -54,7 +54,7 @@ def _look(run: Run) -> str:
     """Note what is wrong with the folder of a server that has ended; return how much is in it."""
     inspection = Inspection(run.server.data_dir)
     try:
-        for damage in [*inspection.damages(), *inspection.misplaced()]:
+        for damage in [*inspection.damages(), *map(str, inspection.misplaced())]:
             run.findings.add(f"in the folder: {damage}", lambda: "")
         verified = asyncio.run(verify_rooms(inspection.rooms, inspection.events, inspection.state))
     finally:

@@ -44,4 +44,4 @@ def test_what_was_changed_behind_the_servers_back_is_found(tmp_path: Path) -> No
     fill(tmp_path)
     with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection, connection:
         connection.execute("UPDATE recent_events SET content = ?", (b"{}",))
-    assert [problem.what for problem in verified(tmp_path).problems] == ["the content is not what was hashed"]
+    assert [problem.what for problem in verified(tmp_path).problems] == ["found.content"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +26,7 @@ FILE_MODE = 0o640
 """A front proxy in the group may read (setting `media_accel`); nobody else may."""
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 """Linux only; elsewhere every read goes to a thread."""
+_FOLDER = re.compile(r"[0-9a-f]{2}")
 _NOT_CACHED = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
 
 
@@ -71,6 +74,12 @@ class BlobFolder:
     async def link(self, _key: str) -> str | None:
         """Return None: files have no addresses of their own."""
         return None
+
+    async def all(self) -> AsyncIterator[tuple[str, int]]:
+        """Return the key and size of each blob, in the order of keys. Raises `OSError`."""
+        for folder in await self._run(lambda: _folders(self._folder)):
+            for found in await self._run(partial(_files, folder)):
+                yield found
 
     async def delete(self, key: str) -> None:
         """Delete a blob. Raises `OSError`."""
@@ -146,6 +155,23 @@ class _Part:
         except asyncio.CancelledError:
             await asyncio.wait([reading])
             raise
+
+
+def _folders(folder: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return sorted(entry for entry in folder.iterdir() if _FOLDER.fullmatch(entry.name))
+    return []
+
+
+def _files(folder: Path) -> list[tuple[str, int]]:
+    """Return the keys in a folder with their sizes; what is deleted meanwhile, or no blob, is left out."""
+    found: list[tuple[str, int]] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.name.startswith(folder.name) and entry.is_file(follow_symlinks=False):
+                    found.append((entry.name, entry.stat().st_size))
+    return sorted(found)
 
 
 def sync_folder(folder: Path) -> None:

@@ -106,6 +106,15 @@ class ObjectBlobs:
         """Return None: there is no file of a blob on this machine."""
         return None
 
+    async def all(self) -> AsyncIterator[tuple[str, int]]:
+        """Return the key and size of each blob, in the order of keys, which is that of S3. Raises `OSError`."""
+        try:
+            async for page in obstore.list(self._store):
+                for found in page:
+                    yield found["path"], found["size"]
+        except BaseError as error:
+            raise OSError(f"the object store listed no blobs: {type(error).__name__}") from error
+
     async def delete(self, key: str) -> None:
         """Delete a blob. Raises `OSError`."""
         try:

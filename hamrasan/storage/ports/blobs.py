@@ -52,5 +52,8 @@ class Blobs(Protocol):
     def path(self, key: str) -> Path | None:
         """Return the file of a blob on this machine, whether there is one or not; None if blobs are elsewhere."""
 
+    def all(self) -> AsyncIterator[tuple[str, int]]:
+        """Return the key and size of each blob, in the order of keys. Raises `OSError`."""
+
     async def delete(self, key: str) -> None:
         """Delete a blob; one that is not there is no error. Raises `OSError`."""

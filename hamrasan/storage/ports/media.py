@@ -85,8 +85,18 @@ MediaRow = NewMedia
 """A file as it is stored."""
 
 
+class KnownBytes(NamedTuple):
+    """Bytes that some file has."""
+
+    hash: bytes
+    size: int
+
+
 class MediaReader(Protocol):
     """Reads what is known of files."""
+
+    async def known(self, after: bytes, limit: int) -> list[KnownBytes]:
+        """Return what bytes files have, each once, in the order of hashes: at most `limit` after a hash."""
 
     async def media(self, server_name: str, media_id: str) -> MediaRow | None:
         """Return a file, or the id that is reserved for one."""

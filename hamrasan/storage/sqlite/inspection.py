@@ -5,11 +5,14 @@ Everything is read as of one moment: what a server writes meanwhile is not seen,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-from hamrasan.storage.sqlite.database import Snapshot, connect, missing_migrations
+from hamrasan.storage.sqlite.database import Database, Snapshot, connect, missing_migrations
 from hamrasan.storage.sqlite.federated_rooms import SqliteFederatedRooms
 from hamrasan.storage.sqlite.invitations import SqliteInvitations
+from hamrasan.storage.sqlite.media import SqliteMedia
 from hamrasan.storage.sqlite.recent_events import RecentEvents
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
@@ -42,6 +45,18 @@ a room are below zero.
 """
 
 
+FoundInStore = Literal["found.journal", "found.journal_lost", "found.too_high", "found.too_low"]
+"""What can be wrong with positions; the texts are those of the command line."""
+
+
+class Misplaced(NamedTuple):
+    """Something that is wrong with positions."""
+
+    what: FoundInStore
+    values: Mapping[str, object]
+    """What the text of `what` names."""
+
+
 class Inspection:
     """A data folder, opened for reading."""
 
@@ -62,26 +77,32 @@ class Inspection:
         self.state = SqliteState(self.database)
         self.federated_rooms = SqliteFederatedRooms(self.database, RecentEvents(self.database))
         self.server = SqliteServer(self.database)
+        self.media = SqliteMedia(self.database)
+        self._now = Database(path)
+        self.media_now = SqliteMedia(self._now)
+        """The same as it is by now: files come and go while a server works."""
 
     def damages(self) -> list[str]:
         """Return what SQLite finds wrong with its own file: pages, indexes, constraints."""
         return [text for (text,) in self.database.rows("PRAGMA integrity_check") if text != "ok"]
 
-    def misplaced(self) -> list[str]:
+    def misplaced(self) -> list[Misplaced]:
         """Return what is wrong with positions: nothing may have one that the journal has not given yet."""
         row = self.database.get("SELECT durable FROM journal")
         if row is None:
-            return ["the journal has lost its position"]
+            return [Misplaced("found.journal_lost", {})]
         durable = row[0]
-        problems = [] if durable >= 0 else [f"the journal's position is {durable}"]
+        problems = [] if durable >= 0 else [Misplaced("found.journal", {"position": durable})]
         for table, sql in POSITIONS.items():
             lowest, highest = self.database.rows(sql)[0]
             if highest is not None and highest > durable:
-                problems.append(f"{table} has the position {highest}, but the journal only came to {durable}")
+                values = {"table": table, "position": highest, "durable": durable}
+                problems.append(Misplaced("found.too_high", values))
             if lowest is not None and lowest < 1:
-                problems.append(f"{table} has the position {lowest}; the first is 1")
+                problems.append(Misplaced("found.too_low", {"table": table, "position": lowest}))
         return problems
 
     def close(self) -> None:
         """Close every file."""
+        self._now.close()
         self.database.close()

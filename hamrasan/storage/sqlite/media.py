@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hamrasan.storage.ports import media as port
-from hamrasan.storage.ports.media import MediaRow, PutThumbnail, PutUrlPreview
+from hamrasan.storage.ports.media import KnownBytes, MediaRow, PutThumbnail, PutUrlPreview
 from hamrasan.storage.sqlite.database import Database
 
 STATEMENTS: dict[type, str | tuple[str, ...]] = {
@@ -38,6 +38,11 @@ class SqliteMedia:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def known(self, after: bytes, limit: int) -> list[KnownBytes]:
+        """Return what bytes files have, each once, in the order of hashes."""
+        sql = "SELECT hash, max(size) FROM media WHERE hash > ? GROUP BY hash ORDER BY hash LIMIT ?"
+        return await self._database.scan(sql, (after, limit), KnownBytes._make)
 
     async def media(self, server_name: str, media_id: str) -> MediaRow | None:
         """Return a file, or the id that is reserved for one."""

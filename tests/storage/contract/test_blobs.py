@@ -119,3 +119,17 @@ def test_a_reader_that_stops_early_leaves_nothing_behind(run: Run) -> None:
         await blobs.delete(KEY)
 
     run(scenario)
+
+
+def test_all_are_listed_in_the_order_of_their_keys(run: Run) -> None:
+    async def scenario(blobs: Blobs, file: Path) -> None:
+        assert [found async for found in blobs.all()] == []
+        keys = [OTHER, KEY, f"{KEY}.32x32-crop", "00" * 32, f"{KEY}.96x96-crop"]
+        for number, key in enumerate(keys):
+            source = file.with_name(f"source {number}")
+            write(source, b"x" * number)
+            await blobs.put(key, source)
+        expected = sorted((key, number) for number, key in enumerate(keys))
+        assert [found async for found in blobs.all()] == expected
+
+    run(scenario)

@@ -9,7 +9,7 @@ import pytest
 
 from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.rooms import NewRoom
-from hamrasan.storage.sqlite.inspection import POSITIONS, Inspection
+from hamrasan.storage.sqlite.inspection import POSITIONS, Inspection, Misplaced
 from hamrasan.storage.sqlite.store import DATABASE_FILE, Store, StoreMissing, StoreOutdated
 from tests.stores import on_store
 
@@ -27,7 +27,7 @@ def _write(data_dir: Path, sql: str) -> None:
     connection.close()
 
 
-def _misplaced(data_dir: Path) -> list[str]:
+def _misplaced(data_dir: Path) -> list[Misplaced]:
     inspection = Inspection(data_dir)
     try:
         assert inspection.damages() == []
@@ -44,13 +44,16 @@ def test_a_store_as_it_should_be_has_no_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        ("UPDATE journal SET durable = 0", "rooms has the position 1, but the journal only came to 0"),
-        ("UPDATE rooms SET position = 0", "rooms has the position 0; the first is 1"),
-        ("UPDATE journal SET durable = -1", "the journal's position is -1"),
-        ("DELETE FROM journal", "the journal has lost its position"),
+        (
+            "UPDATE journal SET durable = 0",
+            Misplaced("found.too_high", {"table": "rooms", "position": 1, "durable": 0}),
+        ),
+        ("UPDATE rooms SET position = 0", Misplaced("found.too_low", {"table": "rooms", "position": 0})),
+        ("UPDATE journal SET durable = -1", Misplaced("found.journal", {"position": -1})),
+        ("DELETE FROM journal", Misplaced("found.journal_lost", {})),
     ],
 )
-def test_a_position_that_cannot_be_is_found(tmp_path: Path, damage: str, told: str) -> None:
+def test_a_position_that_cannot_be_is_found(tmp_path: Path, damage: str, told: Misplaced) -> None:
     on_store(tmp_path, a_room)
     _write(tmp_path, damage)
     assert told in _misplaced(tmp_path)

@@ -96,7 +96,7 @@ def test_nothing_of_it_is_left_on_the_disk_and_the_folder_is_sound(tmp_path: Pat
     with closing(sqlite3.connect(tmp_path / INDEX_FILE)) as index:
         assert [words.split()[0] for (words,) in index.execute("SELECT words FROM documents")] == ["later"]
     with closing(Inspection(tmp_path)) as found:
-        assert found.damages() == found.misplaced() == []
+        assert (found.damages(), found.misplaced()) == ([], [])
         assert asyncio.run(verify_rooms(found.rooms, found.events, found.state)).problems == []
     with running(tmp_path, shortest_message_lifetime=Duration(0)) as server:
         again = Person(server.url, alice.user_id, alice.device_id, alice.token)
