@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hamrasan.federation.queries import RemoteQueries, listed_room
+from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.protocol.identifiers import server_name_of
 from hamrasan.rooms.invitations import Invitations
 from hamrasan.rooms.membership import Membership
 from hamrasan.rooms.residency import likely_servers
@@ -18,6 +20,7 @@ from hamrasan.rooms.spaces import MAX_CHILDREN, SPACE, RoomElsewhere
 from hamrasan.runtime.bounded_cache import BoundedCache
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.log import get_logger
+from hamrasan.storage.ports.invitations import InvitationRow
 
 MAX_SERVERS = 3
 """Servers that are asked for one room, one after another; a space may have hundreds of rooms."""
@@ -70,16 +73,18 @@ class FindElsewhere:
         """
         if user_id is None:
             return None
-        told = await self._tell(room_id, via, suggested_only)
-        if told is None or not await self._may_hear(told, room_id, user_id):
+        pending = await self._invitations.pending(room_id, user_id, None)
+        known = [] if pending is None else [pending.via, server_name_of(pending.sender)]
+        told = await self._tell(room_id, [*known, *via], suggested_only)
+        if told is None:
+            return None if pending is None else RoomElsewhere(_summed_up(pending), [])
+        if pending is None and not await self._may_hear(told, user_id):
             return None
         return RoomElsewhere(told.fields, told.children)
 
-    async def _may_hear(self, told: _Told, room_id: str, user_id: str) -> bool:
+    async def _may_hear(self, told: _Told, user_id: str) -> bool:
         rule = told.fields.get("join_rule", "public")  # without one it is public ("PublishedRoomsChunk")
         if told.fields["world_readable"] or rule in _OPEN:
-            return True
-        if await self._invitations.pending(room_id, user_id, None) is not None:
             return True
         if rule not in _RESTRICTED:
             return False
@@ -117,6 +122,36 @@ class FindElsewhere:
                 key = (told.fields["room_id"], suggested_only)
                 if key not in self._known:
                     self._known.put(key, (until, told))
+
+
+def _summed_up(invitation: InvitationRow) -> dict[str, Any]:
+    """Return what an invite, or the answer to a knock, tells of a room: whoever has it may know as much."""
+    state = {
+        event["type"]: event["content"] for event in parse_json(invitation.state) if not event["state_key"]
+    }
+    told: dict[str, Any] = {
+        "room_id": invitation.room_id,
+        "room_version": invitation.version,
+        "num_joined_members": 1,  # whoever invites; nobody tells of more
+        "world_readable": False,
+        "guest_can_join": False,
+    }
+    for field, event_type, member in _TOLD_BY_STATE:
+        value = state.get(event_type, {}).get(member)
+        if isinstance(value, str):
+            told[field] = value
+    return told
+
+
+_TOLD_BY_STATE = (
+    ("name", "m.room.name", "name"),
+    ("topic", "m.room.topic", "topic"),
+    ("avatar_url", "m.room.avatar", "url"),
+    ("canonical_alias", "m.room.canonical_alias", "alias"),
+    ("join_rule", "m.room.join_rules", "join_rule"),
+    ("room_type", "m.room.create", "type"),
+    ("encryption", "m.room.encryption", "algorithm"),
+)
 
 
 def _read(room: Any) -> _Told | None:

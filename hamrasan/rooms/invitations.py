@@ -57,7 +57,9 @@ class Invitations:
         """Keep an invite or a knock: `event` is the membership event with all its signatures (`event.pdu`).
 
         `via` is the server through which it is answered, by default the sender's. `state` is what the other server
-        tells of the room, events in full or stripped; what has no form is left out. Raises `M_LIMIT_EXCEEDED` if the user has too many already.
+        tells of the room, events in full or stripped; what has no form is left out.
+
+        Raises `M_LIMIT_EXCEEDED` if the user has too many already.
         """
         user_id = event.state_key or ""
         known = await self._reader.invitations(user_id)

@@ -5,6 +5,7 @@ They get positions below zero, downwards, so that paging back goes on there; no 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -55,9 +56,15 @@ class Past:
     def __init__(self, registry: RoomRegistry, known: KnownEvents) -> None:
         self._registry = registry
         self._known = known
+        self._one_at_a_time = asyncio.Lock()
+        """All rooms' history is one row of positions, downwards: each of them is given once."""
 
     async def add(self, room: Room, events: Sequence[Event], *, lenient: bool) -> tuple[list[str], int]:
         """Add events, the newest first; return the auth events that are missing (then none was added) and how many."""
+        async with self._one_at_a_time:
+            return await self._add(room, events, lenient=lenient)
+
+    async def _add(self, room: Room, events: Sequence[Event], *, lenient: bool) -> tuple[list[str], int]:
         await self._registry.journal.submit(Batch())
         page = await self._prepare(room, events)
         missing = [
@@ -92,8 +99,8 @@ class Past:
         auth_events = await self._known.find(room.number, room.id, cited)
         for event in events:
             auth_events.events.setdefault(event.event_id, event)
-        oldest = await self._registry.federated.first_position(room.number)
-        return _Page(room, found, auth_events, min(oldest, 0), dict.fromkeys(room.missing))
+        lowest = await self._registry.federated.lowest_position()
+        return _Page(room, found, auth_events, min(lowest, 0), dict.fromkeys(room.missing))
 
     async def _take(self, page: _Page, event: Event) -> None:
         room, event_id = page.room, event.event_id

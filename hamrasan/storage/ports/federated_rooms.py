@@ -180,5 +180,5 @@ class FederatedRoomReader(Protocol):
     async def all_side_events(self, room: int, after: str, limit: int) -> list[SideEvent]:
         """Return at most `limit` events beside a room with ids behind `after`, in the order of ids."""
 
-    async def first_position(self, room: int) -> Position:
-        """Return the position of the room's oldest event in the timeline; 0 if it has none."""
+    async def lowest_position(self) -> Position:
+        """Return the lowest position that any event of any room has; 0 if there is none."""

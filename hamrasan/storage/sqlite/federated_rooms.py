@@ -154,9 +154,9 @@ class SqliteFederatedRooms:
         )
         return [SideEvent._make(row) for row in self._database.rows(sql, (room, after, limit))]
 
-    async def first_position(self, room: int) -> Position:
-        """Return the position of the room's oldest event in the timeline."""
-        row = self._database.get("SELECT min(position) FROM events WHERE room = ? AND flags < 32", (room,))
+    async def lowest_position(self) -> Position:
+        """Return the lowest position that any event has."""
+        row = self._database.get("SELECT min(position) FROM events")
         return row[0] or 0 if row else 0
 
 
