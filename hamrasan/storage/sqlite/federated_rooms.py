@@ -130,7 +130,7 @@ class SqliteFederatedRooms:
             sql = (
                 "SELECT event_id, room, envelope FROM events WHERE substr(event_id, 2, 8) IN "
                 + marks(len(chunk))
-                + " AND event_id IN "
+                + " AND +event_id IN "
                 + marks(len(chunk))
                 + " UNION ALL SELECT event_id, room, pdu FROM side_events WHERE event_id IN "
                 + marks(len(chunk))

@@ -182,7 +182,8 @@ class SqliteEvents:
         if position is not None:
             row = self._database.get(_SELECT_ANY + "WHERE e.position = ?", (position,))
         else:
-            sql = SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) = substr(?1, 2, 8) AND e.event_id = ?1"
+            # Without the sign SQLite puts the value in the place of the column everywhere, and finds no index.
+            sql = SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) = substr(?1, 2, 8) AND +e.event_id = ?1"
             row = self._database.get(sql, (event_id,))
         return None if row is None else StoredEvent._make(row)
 
@@ -195,7 +196,7 @@ class SqliteEvents:
         for chunk in chunks([event_id for event_id, position in positions.items() if position is None]):
             values = marks(len(chunk))
             sql = (
-                SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) IN " + values + " AND e.event_id IN " + values
+                SELECT_EVENT + "WHERE substr(e.event_id, 2, 8) IN " + values + " AND +e.event_id IN " + values
             )
             events += events_of(self._database.rows(sql, [i[1:9] for i in chunk] + list(chunk)))
         return sorted(events)
