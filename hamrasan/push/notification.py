@@ -10,6 +10,7 @@ from hamrasan.rooms.receipts import MAIN_THREAD
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
+from hamrasan.storage.ports.accounts import AccountReader
 from hamrasan.storage.ports.push import NewWaitingPush
 from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
@@ -47,7 +48,9 @@ class Notifications:
         receipts: ReceiptReader,
         threads: ThreadsOf,
         badges: Badges,
+        accounts: AccountReader,
     ) -> None:
+        self._accounts = accounts
         self._registry = registry
         self._events = events
         self._state = state
@@ -58,8 +61,12 @@ class Notifications:
     async def about(self, waiting: NewWaitingPush, *, ids_only: bool) -> Notification | None:
         """Return what to tell of an event; None if the user has read it, or it is none of their business any more.
 
+        The devices of a locked account are told nothing: somebody else may have them.
         With `ids_only` it says which event and how much is unread, and no more (`event_id_only`).
         """
+        account = await self._accounts.account(waiting.user_id)
+        if account is None or account.locked:
+            return None
         for stored in await self._events.by_positions([waiting.position]):
             try:
                 room = await self._registry.get(waiting.room_id)

@@ -36,7 +36,13 @@ def build_push(
     web_push = WebPushSender(ground.outbound, vapid, ground.entropy)
     activations = Activations(journal, store.push, web_push, clock, ground.entropy, tasks)
     notifications = Notifications(
-        rooms.registry, store.events, store.state, store.receipts, rooms.receipts, syncing.badges
+        rooms.registry,
+        store.events,
+        store.state,
+        store.receipts,
+        rooms.receipts,
+        syncing.badges,
+        store.accounts,
     )
     digests = _digests(store, ground, notifications, tasks)
     openings = {WEB_PUSH: activations} | ({} if digests is None else {EMAIL: digests})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 from urllib.parse import quote
@@ -110,6 +111,26 @@ def test_a_mention_highlights_and_a_notice_is_silent(
     told = last_event(gateway, mentioned)
     assert told["devices"][0]["tweaks"] == {"sound": "default", "highlight": True}
     assert gateway.events(key) == [mentioned]
+
+
+def test_devices_of_a_locked_account_are_told_nothing(
+    pushing: Running, alice: Person, bob: Person, carol: Person, room_id: str, gateway: Gateway
+) -> None:
+    keys = [push_to(person, gateway) for person in (bob, carol)]
+    accounts = pushing.server.services.accounts
+    pushing.run(accounts.set_locked(bob.user_id, True))
+    hidden = alice.send(room_id, "while locked")
+    gateway.wait(lambda: hidden in gateway.events(keys[1]))
+
+    async def nothing_waits() -> None:
+        while await pushing.server.store.push.waiting(bob.user_id, 0, 1):  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0)
+
+    pushing.run(nothing_waits())
+    pushing.run(accounts.set_locked(bob.user_id, False))
+    shown = alice.send(room_id, "afterwards")
+    gateway.wait(lambda: shown in gateway.events(keys[0]))
+    assert gateway.events(keys[0]) == [shown]
 
 
 def test_threads_are_pushed_to_those_who_follow_them(
