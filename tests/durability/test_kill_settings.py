@@ -15,6 +15,7 @@ from tests.durability.folders import sound
 from tests.durability.load import Load
 from tests.processes import ServerProcess, server_process
 from tests.running import PASSWORD, Person, answered
+from tests.threads import address, asked_to_subscribe, subscription
 
 SEED = 1357
 KILLS = 8
@@ -138,6 +139,19 @@ def _read_membership(keeper: Keeper) -> int:
     return next((n for n in (kept.answered, kept.tried) if bool(n % 2) == joined), -1)
 
 
+def _change_subscription(keeper: Keeper, number: int) -> httpx.Response:
+    if number % 2:
+        return asked_to_subscribe(keeper.person, keeper.room_id, keeper.messages[0])
+    return keeper.person.request("DELETE", address(keeper.room_id, keeper.messages[0]))
+
+
+def _read_subscription(keeper: Keeper) -> int:
+    """Subscriptions have no number either."""
+    kept = keeper.things["thread subscription"]
+    subscribed = subscription(keeper.person, keeper.room_id, keeper.messages[0]) is not None
+    return next((n for n in (kept.answered, kept.tried) if bool(n % 2) == subscribed), -1)
+
+
 def _send_receipt(keeper: Keeper, number: int) -> httpx.Response:
     event_id = keeper.messages[min(number, MESSAGES) - 1]
     return keeper.person.request("POST", f"/rooms/{keeper.room_id}/receipt/m.read/{event_id}", {})
@@ -178,6 +192,7 @@ def things() -> dict[str, Kept]:
         ),
         "devices": Kept(_log_in, _read_devices),
         "membership": Kept(_change_membership, _read_membership),
+        "thread subscription": Kept(_change_subscription, _read_subscription),
         "receipt": Kept(_send_receipt, _read_receipt),
     }
 
