@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hamrasan.cli.commands_page import commands_page
-from hamrasan.cli.endpoints_page import client_server_api_page
+from hamrasan.cli.endpoints_page import client_server_api_page, server_server_api_page
 from hamrasan.cli.limits_page import limits_page
 from hamrasan.cli.texts import Texts
 from hamrasan.runtime.metrics import Metrics
@@ -67,6 +67,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "commands.md": lambda: _NOTE + commands_page(),
     "client-server-api.md": lambda: _NOTE + client_server_api_page(),
+    "server-server-api.md": lambda: _NOTE + server_server_api_page(),
     "limits.md": lambda: _NOTE + limits_page(),
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hamrasan.federation.client import FederationClient, path_of
 from hamrasan.flows.invite_elsewhere import InviteElsewhere
-from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, invalid_param
+from hamrasan.protocol.errors import MatrixError, bad_json, forbidden, invalid_param, not_found
 from hamrasan.protocol.identifiers import is_of_server, parse_user_id, server_name_of
 from hamrasan.rooms.membership import MEMBER, Membership
 from hamrasan.rooms.registry import RoomRegistry
@@ -71,6 +71,9 @@ class ExchangeInvite:
         """
         if len(invites) > MAX_INVITES:
             raise invalid_param(f"At most {MAX_INVITES} invites can be exchanged at once.")
+        parse_user_id(user_id)
+        if not is_of_server(user_id, self._server_name):
+            raise not_found(f"{user_id} is a user of another server.")
         await self._membership.check_invitee(user_id, user_id)
         for invite in invites:
             try:

@@ -1,4 +1,4 @@
-"""Every operation of the client-server API is served, or is listed with the reason why it is not."""
+"""Every operation of the specification is served, or is listed with the reason why it is not."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import re
 
 import httpx
 
-from hamrasan.cli.endpoints_page import client_server_api_page
-from hamrasan.http.api.refused import REFUSED
+from hamrasan.cli.endpoints_page import client_server_api_page, server_server_api_page
+from hamrasan.http.api.federation_routes import FEDERATION_ROUTES
+from hamrasan.http.api.refused import REFUSED, SERVER_REFUSED
 from hamrasan.http.api.routes import METRICS_ROUTES, ROUTES
-from hamrasan.http.api.unserved import UNSERVED
+from hamrasan.http.api.unserved import SERVER_UNSERVED, UNSERVED
 from hamrasan.http.route import Route
 from tests.architecture.source import ROOT, files, tree
 from tests.spec.exercised import Exercised, is_right, load, merged, operations
-from tests.spec.operations import OPERATIONS
+from tests.spec.operations import ALL_OPERATIONS, OPERATIONS, SERVER_OPERATIONS
 
 OWN = (
     "/_synapse/admin/",
@@ -46,6 +47,9 @@ WITHOUT_STATE_KEY = frozenset({"getRoomStateWithKey", "setRoomStateWithKey"})
 WITHOUT_ROUTE = frozenset({"inviteBy3PID", "peekEvents"})
 """Served by the route of another operation, since both have one address."""
 
+ALL_ROUTES = [*ROUTES, *FEDERATION_ROUTES]
+ALL_UNSERVED = [*UNSERVED, *SERVER_UNSERVED]
+
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
 
@@ -57,7 +61,7 @@ def shape(path: str) -> str:
 def served() -> dict[str, set[tuple[str, str]]]:
     """Return the forms of every operation that has a route."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for route in ROUTES:
+    for route in ALL_ROUTES:
         found.setdefault(route.operation, set()).add((route.method, shape(route.path)))
     return found
 
@@ -71,17 +75,17 @@ def without_state_key(path: str) -> str:
 
 
 def test_every_operation_is_served_or_has_a_reason_not_to_be() -> None:
-    listed = [row.operation for row in UNSERVED] + sorted(WITHOUT_ROUTE)
+    listed = [row.operation for row in ALL_UNSERVED] + sorted(WITHOUT_ROUTE)
     assert len(listed) == len(set(listed)), "listed twice"
     assert set(listed) & served().keys() == set(), "listed as not served, but there is a route"
-    assert OPERATIONS.keys() - served().keys() - set(listed) == set(), "neither served nor listed"
-    assert set(listed) - OPERATIONS.keys() == set(), "the specification knows no such operation"
+    assert ALL_OPERATIONS.keys() - served().keys() - set(listed) == set(), "neither served nor listed"
+    assert set(listed) - ALL_OPERATIONS.keys() == set(), "the specification knows no such operation"
 
 
 def test_routes_have_the_form_that_the_specification_gives_them() -> None:
     for name, forms in served().items():
-        if name in OPERATIONS:
-            method, path = OPERATIONS[name].method, shape(OPERATIONS[name].path)
+        if name in ALL_OPERATIONS:
+            method, path = ALL_OPERATIONS[name].method, shape(ALL_OPERATIONS[name].path)
             expected = {(method, path)}
             if name in WITHOUT_STATE_KEY:
                 expected.add((method, without_state_key(path)))
@@ -89,8 +93,8 @@ def test_routes_have_the_form_that_the_specification_gives_them() -> None:
 
 
 def test_what_is_not_served_is_listed_under_its_address() -> None:
-    for row in UNSERVED:
-        operation = OPERATIONS[row.operation]
+    for row in ALL_UNSERVED:
+        operation = ALL_OPERATIONS[row.operation]
         assert (row.method, shape(row.path)) == (operation.method, shape(operation.path)), row.operation
         assert row.reason.endswith("."), row.operation
 
@@ -98,24 +102,26 @@ def test_what_is_not_served_is_listed_under_its_address() -> None:
 def test_what_the_specification_does_not_know_is_in_our_own_namespace() -> None:
     strangers = [
         route.operation
-        for route in [*ROUTES, *METRICS_ROUTES]
-        if route.operation not in OPERATIONS and not is_ours(route)
+        for route in [*ALL_ROUTES, *METRICS_ROUTES]
+        if route.operation not in ALL_OPERATIONS and not is_ours(route)
     ]
     assert strangers == []
 
 
 def test_nothing_that_is_listed_as_not_served_would_be_routed_all_the_same() -> None:
-    forms = {(route.method, shape(route.path)) for route in ROUTES}
-    answered = {row.operation for row in UNSERVED if (row.method, shape(row.path)) in forms}
+    forms = {(route.method, shape(route.path)) for route in ALL_ROUTES}
+    answered = {row.operation for row in ALL_UNSERVED if (row.method, shape(row.path)) in forms}
     assert answered == set(), "there is a route at the address of something that is not served"
 
 
-def test_the_page_counts_all_operations() -> None:
-    counts = re.search(
-        r"Served are (\d+) operations .* specification; (\d+) are not", client_server_api_page()
-    )
-    assert counts is not None
-    assert int(counts[1]) + int(counts[2]) == len(OPERATIONS)
+def test_the_pages_count_all_operations() -> None:
+    for page, operations_of_api in (
+        (client_server_api_page(), OPERATIONS),
+        (server_server_api_page(), SERVER_OPERATIONS),
+    ):
+        counts = re.search(r"Served are (\d+) operations .* specification; (\d+) are not", page)
+        assert counts is not None
+        assert int(counts[1]) + int(counts[2]) == len(operations_of_api)
 
 
 def test_no_operation_is_served_without_a_test_that_saw_its_answer() -> None:
@@ -136,7 +142,7 @@ def test_the_tests_that_saw_answers_are_still_there() -> None:
 
 
 def test_what_is_always_refused_is_served() -> None:
-    for row in REFUSED:
+    for row in (*REFUSED, *SERVER_REFUSED):
         assert row.operation in served().keys() | WITHOUT_ROUTE, row.operation
         assert row.reason.endswith("."), row.operation
 

@@ -24,7 +24,8 @@ import httpx
 import pytest
 
 from hamrasan import __version__
-from hamrasan.http.api.refused import REFUSED
+from hamrasan.http.api.federation_routes import FEDERATION_ROUTES
+from hamrasan.http.api.refused import REFUSED, SERVER_REFUSED
 from hamrasan.http.api.routes import ROUTES
 from hamrasan.http.router import Router
 from hamrasan.protocol.errors import MatrixError
@@ -40,7 +41,8 @@ FOR_CLIENTS = ("/_matrix/", "/.well-known/")
 KEPT_TESTS = 3
 """Tests that are kept for each operation: some that show what it does, not the hundreds that need it on their way."""
 
-_REFUSED = {row.operation: row.errcode for row in REFUSED}
+_ROUTES = [*ROUTES, *FEDERATION_ROUTES]
+_REFUSED = {row.operation: row.errcode for row in (*REFUSED, *SERVER_REFUSED)}
 _WITHOUT_ROUTE = {"peekEvents", *_REFUSED}
 _seen: set[tuple[str, str]] = set()
 
@@ -87,7 +89,7 @@ def is_right(operation: str, response: httpx.Response) -> bool:
 
 @lru_cache(1)
 def _router() -> Router:
-    return Router(ROUTES)
+    return Router(_ROUTES)
 
 
 def forget(test: str) -> None:
@@ -113,7 +115,7 @@ def merged(
     known: dict[str, Exercised], seen: set[tuple[str, str]], ran: tuple[str, ...], version: str
 ) -> dict[str, Exercised]:
     """Return `known` with what the files under `ran` show now in place of what they showed before."""
-    own_files = {route.operation: _test_file(route.handler.__module__) for route in ROUTES}
+    own_files = {route.operation: _test_file(route.handler.__module__) for route in _ROUTES}
     focus = Counter(test for _, test in seen)
     tests: dict[str, dict[str, int]] = {name: {} for name in sorted(operations())}
     for operation, entry in known.items():
@@ -136,7 +138,7 @@ def merged(
 
 def operations() -> set[str]:
     """Return what has to have a test here: every operation for clients with a route, and those that share one."""
-    return {route.operation for route in ROUTES if route.path.startswith(FOR_CLIENTS)} | _WITHOUT_ROUTE
+    return {route.operation for route in _ROUTES if route.path.startswith(FOR_CLIENTS)} | _WITHOUT_ROUTE
 
 
 def _test_file(module: str) -> str:
@@ -145,9 +147,10 @@ def _test_file(module: str) -> str:
     return f"tests/{folder.replace('.', '/')}/test_{name}.py"
 
 
-def _rank(own_file: str | None, test: str, focus: int) -> tuple[bool, bool, int, str]:
+def _rank(own_file: str | None, test: str, focus: int) -> tuple[bool, bool, bool, int, str]:
     file = test.partition("::")[0]
-    return file != own_file, file == LIMITS_TESTS, focus, test
+    of_other_api = own_file is not None and Path(file).parent != Path(own_file).parent
+    return file != own_file, of_other_api, file == LIMITS_TESTS, focus, test
 
 
 def main(arguments: list[str]) -> int:

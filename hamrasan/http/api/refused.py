@@ -40,3 +40,13 @@ REFUSED: tuple[Refused, ...] = (
     Refused("queryUserByID", "M_NOT_FOUND", NO_BRIDGES),
     Refused("queryUserByProtocol", "M_NOT_FOUND", NO_BRIDGES),
 )
+
+SERVER_REFUSED: tuple[Refused, ...] = (
+    Refused("queryInfo", "M_UNRECOGNIZED", "There are no queries but those about aliases and profiles."),
+    Refused(
+        "sendInviteV1",
+        "M_INCOMPATIBLE_ROOM_VERSION",
+        "Such invites are for rooms of the first two versions, which stay on their servers.",
+    ),
+)
+"""The same of the server-server API."""

@@ -1,6 +1,6 @@
-"""The operations of the client-server API that this server does not serve, each with its reason.
+"""The operations of the specification that this server does not serve, each with its reason.
 
-Their addresses are answered with 404 M_UNRECOGNIZED, so that clients do without. A test holds this table and the routes
+Their addresses are answered with 404 M_UNRECOGNIZED, so that others do without. A test holds this table and the routes
 against the specification: together they are all of its operations, and none is in both.
 """
 
@@ -25,3 +25,13 @@ class Unserved:
 _CLIENT = "/_matrix/client"
 
 UNSERVED: tuple[Unserved, ...] = ()
+
+SERVER_UNSERVED: tuple[Unserved, ...] = (
+    Unserved(
+        "POST",
+        "/_matrix/policy/v1/sign",
+        "askPolicyServerToSign",
+        "This server is no policy server: it signs no events for the policies of others.",
+    ),
+)
+"""Of the server-server API."""
