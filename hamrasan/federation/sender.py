@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from hamrasan.federation.client import FederationClient, path_of
 from hamrasan.federation.destination import MAX_PDUS, Destination, OutgoingEvent, Plan
@@ -38,8 +39,14 @@ from hamrasan.storage.ports.rooms import OUTSIDE, EventReader
 CURSOR = "federation"
 TIMEOUT_S = 60.0
 """For one transaction: the other server may have to fetch what is missing before it answers."""
-MAX_SENDING = 128
-"""Transactions under way at the same time to servers that keep up."""
+TURNS_BEFORE_NOTING = 2
+"""Turns of the loop between a commit and noting for whom it is: in these, those who sent are answered."""
+MAX_SENDING = 512
+"""Transactions under way at the same time to servers that keep up, or seem to: half of all connections there may be."""
+MAX_STARTING = 24
+"""Transactions that were begun less than `STARTING_S` ago: each may mean a handshake of a millisecond or two, and all
+that go on in one turn of the loop hold it up together."""
+STARTING_S = 0.5
 MAX_RETRYING = 32
 """... and to those that failed before, so that hundreds that are gone do not stand in the way of those that are there.
 """
@@ -97,6 +104,7 @@ class Sender:
         self._has_sent = False
         """Whether anything was sent since the cursor was saved."""
         self._sending = asyncio.Semaphore(MAX_SENDING)
+        self._starting = asyncio.Semaphore(MAX_STARTING)
         self._retrying = asyncio.Semaphore(MAX_RETRYING)
         self._numbers = itertools.count(1)
         self._run = f"{parts.clock.now_ms()}"
@@ -185,6 +193,8 @@ class Sender:
     async def _follow(self, after: Position) -> None:
         async with aclosing(self._parts.feed.follow(after)) as steps:
             async for events, upto in steps:
+                for _ in range(TURNS_BEFORE_NOTING):
+                    await asyncio.sleep(0)
                 await self._note(events)
                 self._upto = upto
 
@@ -362,7 +372,7 @@ class Sender:
             b",".join(event.pdu or b"" for event in events),
         )
         path = path_of("/_matrix/federation/v1/send/{}", f"{self._run}.{next(self._numbers)}")
-        answer = await parts.client.put(destination.name, path, body=body, timeout_s=TIMEOUT_S)
+        answer = await self._put(destination.name, path, body)
         results = answer.get("pdus")
         for event_id, result in results.items() if isinstance(results, dict) else ():
             if isinstance(result, dict) and "error" in result:
@@ -372,6 +382,16 @@ class Sender:
                     event_id=event_id,
                     reason=str(result["error"])[:200],
                 )
+
+    async def _put(self, server: str, path: str, body: bytes) -> dict[str, Any]:
+        """Make the request, when not too many others were begun just now."""
+        sending = asyncio.ensure_future(self._parts.client.put(server, path, body=body, timeout_s=TIMEOUT_S))
+        try:
+            async with self._starting:
+                await asyncio.wait([sending], timeout=STARTING_S)
+            return await sending
+        finally:
+            sending.cancel()
 
     def _failed(self, destination: Destination, error: MatrixError) -> None:
         destination.failures += 1

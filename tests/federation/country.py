@@ -58,9 +58,9 @@ class Land:
         member.start()
         return member
 
-    def stranger(self, label: str) -> Stranger:
-        """Add a server that a test plays itself; the others find it."""
-        stranger = Stranger(f"{label}.test", self)
+    def stranger(self, label: str, *, hosts: tuple[str, ...] = ()) -> Stranger:
+        """Add a server that a test plays itself; the others find it. It has a certificate for `hosts`, or its name."""
+        stranger = Stranger(f"{label}.test", self, hosts=hosts)
         self._strangers.append(stranger)
         for member in self.members.values():
             member.name_server.addresses[stranger.name] = LOCAL
