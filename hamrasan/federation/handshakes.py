@@ -16,7 +16,7 @@ from hamrasan.protocol.event import Event, event_from_pdu
 from hamrasan.protocol.event_format import build_pdu, check_pdu_format
 from hamrasan.protocol.hashing import seal
 from hamrasan.protocol.identifiers import check_server_name, is_of_server
-from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion, room_version
+from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from hamrasan.protocol.signing import sign_event
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.log import get_logger
@@ -123,20 +123,34 @@ class Handshakes:
         """Return the event by which a user gets the membership of `content`, made from a template of `server`.
 
         `known` is the room's version if it is known already. Raises `RemoteRefused`, `ServerUnreachable`,
-        `M_INCOMPATIBLE_ROOM_VERSION`, `M_BAD_JSON` for a template that is none.
+        `M_INCOMPATIBLE_ROOM_VERSION`, `M_CONNECTION_FAILED` (502) for a template that is none.
         """
         answer = await self._ask_for_template(kind, server, room_id, user_id)
         version = _version_of(answer, kind, known)
-        template = answer.get("event")
+        try:
+            return self._prepared(kind, server, room_id, user_id, content, version, answer.get("event"))
+        except MatrixError as error:
+            raise unhelpful(server, error.message) from None
+
+    def _prepared(
+        self,
+        kind: Handshake,
+        server: str,
+        room_id: str,
+        user_id: str,
+        content: Mapping[str, Any],
+        version: RoomVersion,
+        template: Any,
+    ) -> Prepared:
+        """Return the event that a template makes; of it nothing is taken but what only the other server can know."""
         if not isinstance(template, dict) or template.get("room_id") != room_id:
-            raise bad_json(f"{server} gave no template for an event of this room.")
-        authorised = _authoriser(template, kind, version, server)
+            raise bad_json("This is no template for an event of the room.")
         pdu = build_pdu(
             version,
             room_id=room_id,
             type="m.room.member",
             sender=user_id,
-            content={**content, **authorised},
+            content={**content, **_authoriser(template, kind, version, server)},
             state_key=user_id,
             origin_server_ts=self._clock.now_ms(),
             depth=_integer(template.get("depth")),
@@ -234,7 +248,7 @@ def _authoriser(
     if kind is not Handshake.JOIN or user_id is None or not version.authorization.restricted_join:
         return {}
     if not isinstance(user_id, str) or not is_of_server(user_id, server):
-        raise bad_json(f"{server} names somebody of another server who would let you in.")
+        raise bad_json("It names somebody of another server who would let you in.")
     return {AUTHORISED_VIA: user_id}
 
 
@@ -260,6 +274,11 @@ def _incompatible(version_id: Any) -> MatrixError:
     )
 
 
+def unhelpful(server: str, reason: str) -> MatrixError:
+    """A server answers, but not as it should: `M_CONNECTION_FAILED` (502), since asking again later may help."""
+    return MatrixError(502, "M_CONNECTION_FAILED", f"The server {server} is of no help: {reason}")
+
+
 def _silence(failure: MatrixError) -> int:
     """Return how little a failure tells whoever waits: a refusal by the rules says most."""
     if failure.errcode == "M_FORBIDDEN":
@@ -274,13 +293,7 @@ def _for_client(failure: MatrixError) -> MatrixError:
     if failure.errcode in _TRY_ANOTHER:
         return forbidden("You are not invited, and no server that was asked could let you in.")
     if failure.errcode in _OUR_FAULT:
-        return MatrixError(502, "M_UNKNOWN", f"The other server did not understand: {failure.message}")
+        return MatrixError(
+            502, "M_CONNECTION_FAILED", f"The other server did not understand: {failure.message}"
+        )
     return failure
-
-
-def version_known(version_id: str) -> RoomVersion | None:
-    """Return the rules of a room's version, None if this server does not know it."""
-    try:
-        return room_version(version_id)
-    except MatrixError:
-        return None

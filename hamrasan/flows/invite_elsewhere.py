@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from hamrasan.federation.client import FederationClient, path_of
-from hamrasan.federation.handshakes import federating_version
+from hamrasan.federation.handshakes import federating_version, unhelpful
 from hamrasan.federation.key_ring import KeyRing
 from hamrasan.federation.own_keys import OwnKeys
-from hamrasan.protocol.errors import MatrixError, forbidden
+from hamrasan.protocol.errors import forbidden
 from hamrasan.protocol.event import Event, event_from_pdu
 from hamrasan.protocol.identifiers import server_name_of
 from hamrasan.protocol.signing import SignatureError, sign_event, signing_key_ids, verify_event_signature
@@ -112,4 +112,4 @@ class InviteElsewhere:
             except SignatureError:
                 continue
             return event_from_pdu(pdu, event.event_id, event.room_id)
-        raise MatrixError(502, "M_UNKNOWN", f"The server {server} has not signed the invite.")
+        raise unhelpful(server, "It has not signed the invite.")

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hamrasan.federation.handshakes import AUTHORISED_VIA, Handshake, Handshakes, JoinAnswer, Prepared
+from hamrasan.federation.handshakes import (
+    AUTHORISED_VIA,
+    Handshake,
+    Handshakes,
+    JoinAnswer,
+    Prepared,
+    unhelpful,
+)
 from hamrasan.federation.pdu_checks import PduChecks
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event
@@ -83,11 +90,20 @@ class JoinOverFederation:
         try:
             outcome = await self._reception.add(room, joined)
         except MissingEvents:
-            state, chain = await self._checked(prepared, answer)
-            await self._reception.add_outliers(room, chain)
-            outcome = await self._reception.add(room, joined, state_before=state)
+            outcome = await self._add_with_state(room, joined, prepared, answer)
         if outcome in (Outcome.REJECTED, Outcome.SOFT_FAILED):
-            raise _useless(server, "the room does not take your join")
+            raise unhelpful(server, "The room does not take the join after all.")
+
+    async def _add_with_state(
+        self, room: Room, joined: Event, prepared: Prepared, answer: JoinAnswer
+    ) -> Outcome:
+        """Take a join in that follows something which has not come here yet."""
+        state, chain = await self._checked(prepared, answer)
+        try:
+            await self._reception.add_outliers(room, [*chain, *state])
+            return await self._reception.add(room, joined, state_before=state)
+        except MissingEvents:
+            raise _incomplete(prepared.server) from None
 
     async def _join_through(
         self, server: str, room_id: str, user_id: str, content: Mapping[str, Any]
@@ -96,7 +112,10 @@ class JoinOverFederation:
         answer = await self._handshakes.send_join(prepared)
         joined = await self._signed_join(prepared, answer)
         state, chain = await self._checked(prepared, answer)
-        return await self._reception.seed(room_id, prepared.version.id, state, chain, joined)
+        try:
+            return await self._reception.seed(room_id, prepared.version.id, state, chain, joined)
+        except MissingEvents:
+            raise _incomplete(server) from None
 
     async def _signed_join(self, prepared: Prepared, answer: JoinAnswer) -> Event:
         """Return the join, with the signature of the server that let the user in where it needs one."""
@@ -111,14 +130,14 @@ class JoinOverFederation:
                 if joined.event_id == prepared.event.event_id:
                     return joined
         if AUTHORISED_VIA in prepared.event.content:
-            raise _useless(prepared.server, "it has not signed the join that it authorises")
+            raise unhelpful(prepared.server, "It has not signed the join that it authorises.")
         return prepared.event
 
     async def _checked(self, prepared: Prepared, answer: JoinAnswer) -> tuple[list[Event], list[Event]]:
         """Return the state before the join, and what else authorises it; what is forged is left out."""
         room_id, version, server = prepared.event.room_id, prepared.version, prepared.server
         if len(answer.state) + len(answer.auth_chain) > MAX_STATE_EVENTS:
-            raise _useless(server, "the room's state is too large")
+            raise unhelpful(server, "The state of the room is too large.")
         state = await self._checks.check_pdus(answer.state, version, room_id=room_id)
         known = {_hash(event.pdu) for event in state.events}
         others = [pdu for pdu in answer.auth_chain if _hash(pdu) not in known]  # most of it is state, too
@@ -141,5 +160,5 @@ def _hash(pdu: Any) -> Any:
     return told if isinstance(told, str) else None
 
 
-def _useless(server: str, reason: str) -> MatrixError:
-    return MatrixError(502, "M_UNKNOWN", f"You cannot join through {server}: {reason}.")
+def _incomplete(server: str) -> MatrixError:
+    return unhelpful(server, "What it tells of the room's state is not complete.")

@@ -27,7 +27,7 @@ READS: dict[str, Callable[[Store], Awaitable[Any]]] = {
     "the outside": lambda store: store.federated_rooms.outside(1, 0, 10),
     "auth events": lambda store: store.federated_rooms.auth_events(["$" + "a" * 43]),
     "what is special": lambda store: store.federated_rooms.room(1),
-    "the first": lambda store: store.federated_rooms.first_position(1),
+    "the lowest": lambda store: store.federated_rooms.lowest_position(),
     "branches": lambda store: store.federated_rooms.branches(["$a", "$b"]),
     "changed keys": lambda store: store.federated_rooms.changed_keys(1, 0, 10),
 }
