@@ -53,8 +53,10 @@ async def show_account(browser: Browser) -> Response:
 @page
 @signed_in
 async def save_profile(browser: Browser) -> Response:
-    """Take another display name; an empty one is none."""
+    """Take another display name; an empty one is none. Suspended users keep the one they have."""
     name = browser.form().get("name", "").strip()
+    if (await browser.services.accounts.access(browser.user_id)).suspended:
+        return await _account(browser, browser.say("account.suspended"), 403)
     change = browser.services.change_profile
     try:
         if name:

@@ -56,6 +56,32 @@ def test_changing_the_name(server: Running) -> None:
         assert who.request("GET", profile).status_code == 404
 
 
+def test_a_suspended_user_keeps_the_name(server: Running) -> None:
+    who = server.register()
+    server.run(server.server.services.accounts.set_suspended(who.user_id, True))
+    with Tab(server.url) as tab:
+        page = tab.submit(signed_in(tab, who), name="somebody else")
+        assert page.response.status_code == 403
+        assert "suspended" in page.text
+    assert who.request("GET", f"/profile/{who.user_id}/displayname").status_code == 404
+
+
+def test_who_was_signed_in_before_the_account_was_locked_is_not_any_more(server: Running) -> None:
+    who = server.register()
+    accounts = server.server.services.accounts
+    with Client(server) as client, Tab(server.url) as tab:
+        shown = signed_in(tab, who)
+        server.run(accounts.set_locked(who.user_id, True))
+        for address in ("/account", "/account/password", "/account/deactivate", "/link", client.way_in()):
+            tab.open(address)
+            assert tab.address.startswith(f"{server.url}/signin?")
+        tab.submit(shown, name="x")
+        assert tab.address.startswith(f"{server.url}/signin?")
+        server.run(accounts.set_locked(who.user_id, False))
+        assert "Sign out of this browser" in tab.open("/account").text
+    assert who.request("GET", f"/profile/{who.user_id}/displayname").status_code == 404
+
+
 def test_changing_the_password_signs_other_browsers_out_and_no_app(server: Running) -> None:
     who = server.register()
     with Tab(server.url) as tab, Tab(server.url) as other:
