@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ from hamrasan.http.services import Services
 from hamrasan.protocol.event import event_from_pdu
 from hamrasan.protocol.hashing import seal
 from tests.federation.country import Member, country
-from tests.federation.strangers import Stranger, json_answer, silent
+from tests.federation.strangers import Asked, Stranger, json_answer
 from tests.federation.talking import wait_until
 from tests.federation.wires import LOCAL
 
@@ -77,6 +78,12 @@ def test_servers_that_say_nothing_hold_up_nobody(home: Member) -> None:
     room_id = alice.create_room(preset="public_chat")
     stranger, names = crowd(home, 60)
     mute: Stranger = home.land.stranger("mute", hosts=("*.mute.test",))
+    released = asyncio.Event()
+
+    async def silent(_asked: Asked) -> AsyncIterator[bytes]:
+        await released.wait()
+        yield b""
+
     mute.answers_below[SEND] = silent
     mutes = [f"s{number}.mute.test" for number in range(60)]
     for name in mutes:
@@ -87,7 +94,13 @@ def test_servers_that_say_nothing_hold_up_nobody(home: Member) -> None:
     for text in sent:
         alice.send(room_id, text)
     wait_until(lambda: told(stranger, room_id) == dict.fromkeys(names, sent))
-    assert home.services.sender.waiting == len(mutes)
+    wait_until(lambda: home.services.sender.waiting == len(mutes))
+
+    async def release() -> None:
+        released.set()
+
+    home.land.loop.run(release())
+    wait_until(lambda: home.services.sender.behind == len(mutes))
 
 
 def test_one_that_left_gets_nothing_that_comes_after(home: Member) -> None:
