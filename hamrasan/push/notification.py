@@ -6,11 +6,13 @@ from typing import Any, Protocol
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.rooms.invitations import as_room, told_of
 from hamrasan.rooms.receipts import MAIN_THREAD
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import TimelineEvent
 from hamrasan.storage.ports.accounts import AccountReader
+from hamrasan.storage.ports.invitations import InvitationReader
 from hamrasan.storage.ports.push import NewWaitingPush
 from hamrasan.storage.ports.rooms import EventReader, StateReader, StoredEvent
 from hamrasan.storage.ports.user_data import UNTHREADED, ReceiptReader
@@ -49,7 +51,9 @@ class Notifications:
         threads: ThreadsOf,
         badges: Badges,
         accounts: AccountReader,
+        invitations: InvitationReader,
     ) -> None:
+        self._invitations = invitations
         self._accounts = accounts
         self._registry = registry
         self._events = events
@@ -85,7 +89,31 @@ class Notifications:
             if not ids_only:
                 told |= await self._details(room, stored, waiting.user_id)
             return told
-        return None
+        return await self._about_invitation(waiting, ids_only)
+
+    async def _about_invitation(self, waiting: NewWaitingPush, ids_only: bool) -> Notification | None:
+        """Return what to tell of an invite into a room that this server is not in; None if it has been answered."""
+        row = await self._invitations.invitation(waiting.room_id, waiting.user_id)
+        if row is None or row.position != waiting.position:
+            return None
+        _, stored = as_room(row)
+        unread = await self._badges.unread(waiting.user_id)
+        told: Notification = {
+            "event_id": row.event_id,
+            "room_id": row.room_id,
+            "prio": _priority(stored, parse_json(waiting.tweaks)),
+            "counts": {"unread": unread} if unread else {},
+        }
+        if ids_only:
+            return told
+        texts = {
+            "sender_display_name": told_of(row, MEMBER, row.sender).get("displayname"),
+            "room_name": told_of(row, "m.room.name").get("name"),
+            "room_alias": told_of(row, "m.room.canonical_alias").get("alias"),
+        }
+        told |= {name: text for name, text in texts.items() if isinstance(text, str) and text}
+        content = TimelineEvent(stored).content
+        return told | {"type": MEMBER, "sender": row.sender, "content": content, "user_is_target": True}
 
     async def badge(self, user_id: str) -> int:
         """Return how much a user has not read."""

@@ -12,10 +12,12 @@ from typing import Any
 
 from hamrasan.protocol.canonical_json import encode_json, parse_json
 from hamrasan.protocol.errors import MatrixError
-from hamrasan.protocol.event import Event
+from hamrasan.protocol.event import Event, event_from_pdu
 from hamrasan.protocol.identifiers import server_name_of
+from hamrasan.rooms.decision import stored_event
 from hamrasan.rooms.room import Room
 from hamrasan.storage.ports.invitations import (
+    NO_ROOM,
     DropInvitation,
     InvitationChanged,
     InvitationReader,
@@ -23,7 +25,7 @@ from hamrasan.storage.ports.invitations import (
     PutInvitation,
 )
 from hamrasan.storage.ports.journal import Batch, Journal, Position
-from hamrasan.storage.ports.rooms import RoomForgotten
+from hamrasan.storage.ports.rooms import INVITES, RoomForgotten, RoomRow, StoredEvent
 
 PENDING = frozenset({"invite", "knock"})
 """Memberships from outside that can be accepted, turned down or taken back."""
@@ -137,7 +139,20 @@ def _stripped_event(event: Any) -> dict[str, Any] | None:
     return {**texts, "content": content}
 
 
-def membership_pdu(row: InvitationRow) -> dict[str, Any]:
-    """Return the membership event of a row in federation format."""
-    pdu: dict[str, Any] = parse_json(row.event)
-    return pdu
+def as_room(row: InvitationRow) -> tuple[Room, StoredEvent]:
+    """Return a room that holds nothing but what was told with an invite, and the invite as an event of it.
+
+    For those who read rooms and events, such as push rules; the room is in no registry.
+    """
+    room = Room(RoomRow(NO_ROOM, row.room_id, row.version, row.sender))
+    event = event_from_pdu(parse_json(row.event), row.event_id, row.room_id)
+    return room, stored_event(event, room, row.position, INVITES)
+
+
+def told_of(row: InvitationRow, event_type: str, state_key: str = "") -> dict[str, Any]:
+    """Return the content of an event of the stripped state that came with an invite, empty if it is not there."""
+    for event in parse_json(row.state):
+        if (event["type"], event["state_key"]) == (event_type, state_key):
+            content: dict[str, Any] = event["content"]
+            return content
+    return {}

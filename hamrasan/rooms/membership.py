@@ -17,6 +17,7 @@ from hamrasan.protocol.identifiers import is_of_server, parse_user_id
 from hamrasan.rooms.access import RoomAccess
 from hamrasan.rooms.new_event import NewEvent
 from hamrasan.rooms.registry import RoomRegistry
+from hamrasan.rooms.residency import is_resident
 from hamrasan.rooms.restricted import needs_condition, voucher
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.third_party import exchanged_invite
@@ -192,6 +193,9 @@ class Membership:
         if not isinstance(membership, str):
             raise bad_json("A membership event needs a string 'membership'.")
         parse_user_id(target)
+        if not is_resident(room, self._server_name):
+            # What is known of the room ends where the last user of this server left it.
+            raise _outside()
         if membership == "invite":
             await self.check_invitee(target, sender)
         full = {key: value for key, value in content.items() if key != AUTHORISED_VIA}

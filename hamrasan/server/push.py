@@ -7,6 +7,7 @@ from hamrasan.push.activation import Activations
 from hamrasan.push.delivery import Delivery
 from hamrasan.push.digests import Digests
 from hamrasan.push.history import NotificationHistory
+from hamrasan.push.invitations import InvitationPushes
 from hamrasan.push.notification import Notifications
 from hamrasan.push.pushers import Pushers
 from hamrasan.push.reactor import FollowedThreads, PushReactor
@@ -43,6 +44,7 @@ def build_push(
         rooms.receipts,
         syncing.badges,
         store.accounts,
+        store.invitations,
     )
     digests = _digests(store, ground, notifications, tasks)
     openings = {WEB_PUSH: activations} | ({} if digests is None else {EMAIL: digests})
@@ -60,6 +62,7 @@ def build_push(
         FollowedThreads(rooms.receipts, rooms.thread_subscriptions),
         clock,
     )
+    InvitationPushes(journal, pushers, personal.push_rules, personal.ignored, tasks, clock)
     delivery = Delivery(
         journal,
         store.push,

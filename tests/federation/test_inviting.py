@@ -6,6 +6,8 @@ import pytest
 
 from tests.federation.across import invites, knows_as_joined, membership, seen, stripped, texts
 from tests.federation.country import Member, country
+from tests.gateways import gateway
+from tests.push.pushing import push_to
 from tests.reading import room_path
 from tests.rooms_over_http import act, join_any
 from tests.running import Person, answered, refused
@@ -84,6 +86,29 @@ def test_a_new_room_invites_users_of_other_servers(pair: Pair, ali: Person, baha
 def test_a_closed_room_invites_nobody_of_other_servers(ali: Person, bahar: Person) -> None:
     room_id = ali.create_room(creation_content={"m.federate": False})
     refused(act(ali, room_id, "invite", bahar), 403, "M_FORBIDDEN")
+
+
+def test_an_invite_of_another_server_is_pushed(pair: Pair, ali: Person, bahar: Person) -> None:
+    ali.put(f"/profile/{ali.user_id}/displayname", {"displayname": "Ali"})
+    with gateway(private=True) as own:
+        push_to(bahar, own)
+        room_id = ali.create_room(preset="private_chat", name="Tea")
+        ali.invite(room_id, bahar)
+        [told] = [received.notification for received in own.first(1)]
+    assert (told["room_id"], told["room_name"], told["sender"]) == (room_id, "Tea", ali.user_id)
+    assert (told["user_is_target"], told["sender_display_name"]) == (True, "Ali")
+    assert told["content"]["membership"] == "invite"
+
+
+def test_who_left_a_room_does_not_change_what_this_server_still_knows_of_it(
+    pair: Pair, ali: Person, bahar: Person
+) -> None:
+    room_id = ali.create_room(preset="public_chat")
+    answered(join_any(bahar, room_id, via="a.test"))
+    answered(act(bahar, room_id, "leave"))
+    path = room_path(room_id, "state", "m.room.member", bahar.user_id)
+    refused(bahar.request("PUT", path, {"membership": "join"}), 403, "M_FORBIDDEN")
+    assert not knows_as_joined(bahar, room_id)
 
 
 def test_an_invite_survives_a_restart() -> None:
