@@ -129,6 +129,7 @@ from hamrasan.runtime.entropy import Entropy
 from hamrasan.runtime.metrics import Metrics
 from hamrasan.runtime.outbound import Outbound
 from hamrasan.runtime.settings import Settings
+from hamrasan.runtime.turns import Turns
 from hamrasan.search.indexer import Indexer
 from hamrasan.search.messages import MessageSearch
 from hamrasan.search.people import PeopleSearch
@@ -349,6 +350,8 @@ class ServingServices:
     serve_join: ServeJoin
     take_invite: TakeInvite
     exchange_invite: ExchangeInvite
+    long_answers: Turns
+    """Whose turn it is, by server, to get an answer that takes long."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ who are still in the room need no look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from hamrasan.protocol.canonical_json import encode_canonical, parse_json
@@ -57,6 +57,26 @@ class Erasure:
             and _is_personal(event)
             and not _had_access(stays, event.position, ends[event.sender])
         }
+
+    async def withheld(
+        self, room: Room, events: Sequence[StoredEvent], readers: Callable[[], Awaitable[Sequence[str]]]
+    ) -> set[str]:
+        """Return the ids of those of `events` that none of several readers is to see but redacted.
+
+        Who the readers are is asked only if it matters, which is hardly ever.
+        """
+        departed = {e.sender for e in events if _is_personal(e) and room.membership(e.sender) != "join"}
+        erased = await self._users.erased(sorted(departed)) if departed else set[str]()
+        if not erased:
+            return set()
+        ends = {sender: await self._history.left_at(room, sender) or 0 for sender in erased}
+        rest = [event for event in events if event.sender in erased and _is_personal(event)]
+        for reader in await readers():
+            if not rest:
+                break
+            stays = await self._history.stays(room, reader)
+            rest = [e for e in rest if not _had_access(stays, e.position, ends[e.sender])]
+        return {event.event_id for event in rest}
 
 
 def _is_personal(event: StoredEvent) -> bool:

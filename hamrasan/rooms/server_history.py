@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.visibility import SHARED, WORLD_READABLE, VisibilityTimeline, parse_visibility
+from hamrasan.rooms.erasure import Erasure
 from hamrasan.rooms.history import MEMBER, VISIBILITY, History
 from hamrasan.rooms.room import Room
 from hamrasan.runtime.clock import Clock
@@ -25,14 +26,23 @@ class ServerHistory:
     history for those who were invited or joined has to be looked at user by user.
     """
 
-    def __init__(self, state: StateReader, serving: ServingReader, history: History, clock: Clock) -> None:
+    def __init__(
+        self, state: StateReader, serving: ServingReader, history: History, erasure: Erasure, clock: Clock
+    ) -> None:
         self._state = state
         self._serving = serving
         self._history = history
+        self._erasure = erasure
         self._clock = clock
 
     async def visible(self, room: Room, server: str, events: Sequence[StoredEvent]) -> set[str]:
         """Return the ids of those of a room's events that `server`, which is in the room, may have."""
+        seen = await self._in_sight(room, server, events)
+        return seen - await self._erasure.withheld(
+            room, events, lambda: self._serving.users_of(room.number, server)
+        )
+
+    async def _in_sight(self, room: Room, server: str, events: Sequence[StoredEvent]) -> set[str]:
         changes = [
             (stored.position, parse_visibility(parse_json(stored.content)))
             for stored in await self._state.versions(room.number, VISIBILITY, "")

@@ -7,6 +7,7 @@ from hamrasan.flows.exchange_invite import ExchangeInvite
 from hamrasan.flows.serve_handshakes import ServeHandshakes
 from hamrasan.flows.serve_join import ServeJoin
 from hamrasan.flows.take_invite import TakeInvite
+from hamrasan.http.event_answers import LONG_AT_ONCE, LONG_WAITING
 from hamrasan.http.services import (
     ElsewhereServices,
     EncryptionServices,
@@ -19,6 +20,7 @@ from hamrasan.rooms.served_events import ServedEvents
 from hamrasan.rooms.server_access import ServerAccess
 from hamrasan.rooms.server_history import ServerHistory
 from hamrasan.rooms.server_spaces import ServerSpaces
+from hamrasan.runtime.turns import Turns
 from hamrasan.server.elsewhere import build_inviting
 from hamrasan.storage.sqlite.store import Store
 
@@ -34,7 +36,7 @@ def build_serving(
     """Put together what other servers' requests are answered with."""
     events, registry = rooms.federated_events, rooms.registry
     access = ServerAccess(registry, rooms.server_acls, ground.settings.server_name)
-    history = ServerHistory(store.state, store.serving, rooms.history, ground.clock)
+    history = ServerHistory(store.state, store.serving, rooms.history, rooms.erasure, ground.clock)
     handshakes = ServeHandshakes(
         access,
         registry,
@@ -59,6 +61,7 @@ def build_serving(
             federation.pdu_checks,
             federation.own_keys,
         ),
+        long_answers=Turns(LONG_AT_ONCE, LONG_WAITING),
         exchange_invite=ExchangeInvite(
             access,
             registry,

@@ -50,17 +50,30 @@ async def _answer(services: Services, file: FileOnHand) -> Answer:
     head = f"{begin}{headers}\r\n".encode()
     chunks = await services.media.read(file.key, 0, file.size)
     length = len(head) + file.size + len(end)
-    return StreamResponse(200, _parts(head, chunks, end), content_type, length=length)
+    return StreamResponse(200, _Parts(head, chunks, end), content_type, length=length)
 
 
-async def _parts(head: bytes, chunks: AsyncIterator[bytes], end: bytes) -> AsyncIterator[bytes]:
-    close = getattr(chunks, "aclose", None)
-    try:
-        yield head
-        async for chunk in chunks:
-            yield chunk
-        yield end
-    finally:
+class _Parts(AsyncIterator[bytes]):
+    """A file with what stands before and behind it; closes the file with itself, be it before the first chunk."""
+
+    def __init__(self, head: bytes, chunks: AsyncIterator[bytes], end: bytes) -> None:
+        self._head: bytes | None = head
+        self._chunks = chunks
+        self._end: bytes | None = end
+
+    async def __anext__(self) -> bytes:
+        if self._head is not None:
+            head, self._head = self._head, None
+            return head
+        async for chunk in self._chunks:
+            return chunk
+        if self._end is None:
+            raise StopAsyncIteration
+        end, self._end = self._end, None
+        return end
+
+    async def aclose(self) -> None:
+        close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()
 

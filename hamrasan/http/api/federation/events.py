@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hamrasan.http.event_answers import answer_with_events, transaction_with
+from hamrasan.http.event_answers import answer_with_events, in_turn, transaction_with
 from hamrasan.http.request import Request
 from hamrasan.http.response import Response, StreamResponse, ok
 from hamrasan.http.route import Auth, RateClass, Route
@@ -19,6 +19,10 @@ async def get_event(request: Request, services: Services) -> Response:
 
 async def get_state(request: Request, services: Services) -> StreamResponse:
     """Return the state before an event, and all that authorises it."""
+    return await in_turn(services.long_answers, origin_of(request), _state(request, services))
+
+
+async def _state(request: Request, services: Services) -> StreamResponse:
     room = await services.server_access.resident(request.path["room_id"], origin_of(request))
     found = await services.served_events.state_before(room, request.query.required("event_id"))
     return answer_with_events(
@@ -28,8 +32,10 @@ async def get_state(request: Request, services: Services) -> StreamResponse:
 
 async def get_state_ids(request: Request, services: Services) -> Response:
     """Return the ids of the events that `get_state` returns."""
-    room = await services.server_access.resident(request.path["room_id"], origin_of(request))
-    found = await services.served_events.state_before(room, request.query.required("event_id"))
+    server = origin_of(request)
+    async with services.long_answers.turn(server):
+        room = await services.server_access.resident(request.path["room_id"], server)
+        found = await services.served_events.state_before(room, request.query.required("event_id"))
     return ok({"pdu_ids": found.state, "auth_chain_ids": found.auth_chain})
 
 
@@ -49,8 +55,12 @@ _SERVER = Auth.SERVER
 
 ROUTES = [
     Route("GET", _V1 + "/event/{event_id}", get_event, "getEvent", _SERVER, RateClass.FEDERATION),
-    Route("GET", _V1 + "/state/{room_id}", get_state, "federation:getRoomState", _SERVER, RateClass.SEARCH),
-    Route("GET", _V1 + "/state_ids/{room_id}", get_state_ids, "getRoomStateIds", _SERVER, RateClass.SEARCH),
+    Route(
+        "GET", _V1 + "/state/{room_id}", get_state, "federation:getRoomState", _SERVER, RateClass.FEDERATION
+    ),
+    Route(
+        "GET", _V1 + "/state_ids/{room_id}", get_state_ids, "getRoomStateIds", _SERVER, RateClass.FEDERATION
+    ),
     Route(
         "GET",
         _V1 + "/timestamp_to_event/{room_id}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hamrasan.http.event_answers import answer_with_events
+from hamrasan.http.event_answers import answer_with_events, in_turn
 from hamrasan.http.request import Request
 from hamrasan.http.response import StreamResponse
 from hamrasan.http.route import Auth, Body, RateClass, Route
@@ -12,6 +12,10 @@ from hamrasan.http.services import Services
 
 async def send_join(request: Request, services: Services) -> StreamResponse:
     """Let a user of another server join, and return the room's state."""
+    return await in_turn(services.long_answers, origin_of(request), _join(request, services))
+
+
+async def _join(request: Request, services: Services) -> StreamResponse:
     path, omit_members = request.path, request.query.boolean("omit_members")
     found = await services.serve_join.join(
         origin_of(request), path["room_id"], path["event_id"], content_of(request), omit_members=omit_members
@@ -27,7 +31,7 @@ ROUTES = [
         send_join,
         "sendJoinV2",
         Auth.SERVER,
-        RateClass.SEARCH,
+        RateClass.FEDERATION,
         Body.JSON_OBJECT,
     ),
 ]

@@ -42,14 +42,14 @@ async def _page(services: Services, query: DirectoryQuery, everywhere: bool, net
 _ROOMS = "/_matrix/federation/v1/publicRooms"
 
 ROUTES = [
-    Route("GET", _ROOMS, get_public_rooms, "federation:getPublicRooms", Auth.SERVER, RateClass.SEARCH),
+    Route("GET", _ROOMS, get_public_rooms, "federation:getPublicRooms", Auth.SERVER, RateClass.FEDERATION),
     Route(
         "POST",
         _ROOMS,
         query_public_rooms,
         "federation:queryPublicRooms",
         Auth.SERVER,
-        RateClass.SEARCH,
+        RateClass.FEDERATION,
         Body.JSON_OPTIONAL,
     ),
 ]

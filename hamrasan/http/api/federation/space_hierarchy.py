@@ -12,7 +12,9 @@ from hamrasan.http.services import Services
 async def get_hierarchy(request: Request, services: Services) -> Response:
     """Return a room, and those rooms in it that users of the other server could come or look into."""
     suggested_only = request.query.boolean("suggested_only")
-    return ok(await services.server_spaces.of(origin_of(request), request.path["room_id"], suggested_only))
+    server = origin_of(request)
+    async with services.long_answers.turn(server):
+        return ok(await services.server_spaces.of(server, request.path["room_id"], suggested_only))
 
 
 ROUTES = [
@@ -22,6 +24,6 @@ ROUTES = [
         get_hierarchy,
         "federation:getSpaceHierarchy",
         Auth.SERVER,
-        RateClass.SEARCH,
+        RateClass.FEDERATION,
     ),
 ]

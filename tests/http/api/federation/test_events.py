@@ -9,7 +9,7 @@ import pytest
 
 from tests.federation.country import Member
 from tests.federation.visitors import Visitor
-from tests.running import Person, answered, refused
+from tests.running import PASSWORD, Person, answered, refused
 
 
 def shared(person: Person, visitor: Visitor, who: str, **options: Any) -> str:
@@ -96,6 +96,27 @@ def test_one_of_several_users_is_enough_to_see(alice: Person, there: Visitor) ->
         "one is here",
         "the other is here",
     ]
+
+
+def test_what_erased_users_wrote_is_given_to_nobody_who_came_later(
+    alice: Person, bob: Person, there: Visitor, elsewhere: Visitor
+) -> None:
+    room_id = alice.create_room(preset="public_chat")
+    bob.join(room_id)
+    there.join(room_id, there.user("witness"))
+    event_id = bob.send(room_id, "mine")
+    auth = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": bob.user_id},
+        "password": PASSWORD,
+    }
+    since = alice.sync()["next_batch"]
+    bob.post("/account/deactivate", {"auth": auth, "erase": True})
+    while bob.user_id in alice.get(f"/rooms/{room_id}/joined_members")["joined"]:
+        since = alice.next_of_room(since, room_id)[1]
+    elsewhere.join(room_id, elsewhere.user("later"))
+    assert event_of(there, event_id)["content"]["body"] == "mine"
+    assert event_of(elsewhere, event_id)["content"] == {}
 
 
 @pytest.mark.parametrize("version", ["4", "12"])
