@@ -36,16 +36,7 @@ def build_push(
     vapid = Vapid(ground.vapid_key, _contact(ground.settings), clock)
     web_push = WebPushSender(ground.outbound, vapid, ground.entropy)
     activations = Activations(journal, store.push, web_push, clock, ground.entropy, tasks)
-    notifications = Notifications(
-        rooms.registry,
-        store.events,
-        store.state,
-        store.receipts,
-        rooms.receipts,
-        syncing.badges,
-        store.accounts,
-        store.invitations,
-    )
+    notifications = _notifications(store, rooms, syncing)
     digests = _digests(store, ground, notifications, tasks)
     openings = {WEB_PUSH: activations} | ({} if digests is None else {EMAIL: digests})
     pushers = Pushers(journal, store.push, ground.outbound, openings, clock)
@@ -83,6 +74,19 @@ def build_push(
         push_delivery=delivery,
         notification_history=_history(store, ground, personal, rooms),
         digests=digests,
+    )
+
+
+def _notifications(store: Store, rooms: RoomServices, syncing: SyncServices) -> Notifications:
+    return Notifications(
+        rooms.registry,
+        store.events,
+        store.state,
+        store.receipts,
+        rooms.receipts,
+        syncing.badges,
+        store.accounts,
+        store.invitations,
     )
 
 
