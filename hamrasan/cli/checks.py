@@ -64,7 +64,9 @@ async def _inspect(settings: Settings, contents: bool) -> _Findings:
     try:
         damages = inspection.damages()
         misplaced = inspection.misplaced()
-        rooms = await verify_rooms(inspection.rooms, inspection.events, inspection.state)
+        rooms = await verify_rooms(
+            inspection.rooms, inspection.events, inspection.state, inspection.federated_rooms
+        )
         files = await _files(inspection, settings, contents)
         registrations = _registrations(folder, await inspection.server.name() or Settings().server_name)
     finally:

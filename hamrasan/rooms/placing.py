@@ -43,6 +43,8 @@ class Verdict:
     awaited: Sequence[str] = ()
     """What it follows and is not known; its state was told."""
     follows_one: bool = False
+    is_told: bool = False
+    """The state before it was told by another server."""
     has_state: bool = False
     """The state before it is known, which an event that is rejected at once may lack."""
     before: Delta = field(default_factory=dict)
@@ -138,7 +140,7 @@ class Placing:
                 verdict.missing_prev = unknown
             return verdict
         if unknown and state_before is not None:
-            verdict.awaited = unknown
+            verdict.awaited, verdict.is_told = unknown, True
             verdict.before = await self._told(room, state_before)
         else:
             deltas = await self._branches.differences(room, branches, base)
@@ -152,7 +154,7 @@ class Placing:
 
     async def take_over(self, room: Room, joined: Event, base: Position, state: Sequence[Event]) -> Verdict:
         """Return what is to become of a join after which the room is what another server says."""
-        verdict = Verdict(base, event=joined, is_fork=True, has_state=True)
+        verdict = Verdict(base, event=joined, is_fork=True, has_state=True, is_told=True)
         cited = await self._known.find(room.number, room.id, joined.auth_events)
         verdict.missing_auth = cited.missing(joined.auth_events)
         if verdict.missing_auth:

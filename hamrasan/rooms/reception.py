@@ -327,9 +327,9 @@ class Reception:
     def _given_states(self, room: Room, event_id: str, verdict: Verdict) -> list[tuple[object, ...]]:
         """Return the rows of states that were told: before the event, and so after the one that it follows."""
         rows: list[tuple[object, ...]] = []
-        if verdict.awaited:
+        if verdict.is_told:
             rows.append(branch_state(BEFORE + event_id, room.number, verdict.base, verdict.before))
-            if verdict.follows_one:
+            if verdict.awaited and verdict.follows_one:
                 rows.append(branch_state(verdict.awaited[0], room.number, verdict.base, verdict.before))
         return rows
 

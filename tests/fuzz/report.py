@@ -56,7 +56,9 @@ def _look(run: Run) -> str:
     try:
         for damage in [*inspection.damages(), *map(str, inspection.misplaced())]:
             run.findings.add(f"in the folder: {damage}", lambda: "")
-        verified = asyncio.run(verify_rooms(inspection.rooms, inspection.events, inspection.state))
+        verified = asyncio.run(
+            verify_rooms(inspection.rooms, inspection.events, inspection.state, inspection.federated_rooms)
+        )
     finally:
         inspection.close()
     for problem in verified.problems:

@@ -13,6 +13,7 @@ from hamrasan.protocol.signing import SigningKey, sign_event
 from hamrasan.rooms.federated_events import FederatedEvents
 from hamrasan.rooms.reception import Outcome, Reception
 from hamrasan.rooms.room import Room
+from hamrasan.rooms.verify import Problem, verify_rooms
 from hamrasan.storage.sqlite.store import Store, open_store
 from tests.protocol.factory import ALICE, BOB, CAROL, DAN, EVE, ZARA, World
 from tests.rooms.engine import Engine
@@ -119,6 +120,11 @@ class Receiver(Engine):
         rows = {m.user_id: (m.membership, m.event_id) for m in await self.store.rooms.members(room.number)}
         assert rows == {user: (m.membership, m.event_id) for user, m in room.members.items()}
         return stored
+
+    async def problems(self) -> list[Problem]:
+        """Return what a check of everything stored finds wrong."""
+        store = self.store
+        return (await verify_rooms(store.rooms, store.events, store.state, store.federated_rooms)).problems
 
 
 def on_receiver(data_dir: Path, scenario: Callable[[Receiver], Awaitable[None]]) -> None:

@@ -163,6 +163,7 @@ async def _receive(receiver: Receiver, country: Country, order: list[Event]) -> 
     again = await receiver.registry.get(room.id)
     assert decided(again) == held
     assert (again.extremities, again.listed) == ((order[-1].event_id,), False)
+    assert await receiver.problems() == []
     return await receiver.state(again)
 
 

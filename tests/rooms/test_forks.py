@@ -34,6 +34,7 @@ async def _same_after_restart(receiver: Receiver, room_id: str) -> None:
     room = await receiver.registry.get(room_id)
     assert decided(room) == before
     await receiver.state(room)
+    assert await receiver.problems() == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)

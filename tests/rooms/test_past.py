@@ -78,6 +78,7 @@ def test_history_stands_before_the_join_and_is_paged_through(tmp_path: Path, ver
         receiver.restart()
         again = await receiver.registry.get(room.id)
         assert await receiver.state(again) == world.state
+        assert await receiver.problems() == []
         assert again.missing == ()
         # No sync ever goes there: what follows begins at zero.
         assert [e.event_id for _, e in await receiver.store.events.following(0, 2**62, 100)] == everything[:1]

@@ -47,6 +47,7 @@ def test_a_joined_room_begins_with_its_state_and_shows_only_the_join(tmp_path: P
         receiver.restart()
         again = await receiver.registry.get(room.id)
         assert decided(again) == before
+        assert await receiver.problems() == []
         assert (again.seeded, again.missing) == (room.seeded, room.missing)
         assert await receiver.reception.missing_history(again) == tuple(
             world.events[world.heads[0]].prev_events
@@ -71,6 +72,7 @@ def test_events_in_order_are_taken_as_local_ones_are(tmp_path: Path, version: st
         assert await receiver.state(room) == world.state
         assert (await receiver.timeline(room))[1:] == ids(events)
         assert (room.listed, room.forked, room.flipped) == (False, 0, 0)
+        assert await receiver.problems() == []
         assert not receiver.store.database.rows("SELECT * FROM branch_states WHERE event_id = ?", world.heads)
         first = await receiver.store.events.by_id(events[0].event_id)
         assert first is not None
@@ -221,6 +223,7 @@ def test_rejected_events_are_kept_and_nobody_sees_them(tmp_path: Path) -> None:
         assert await receiver.add(room, said) == [Outcome.ACCEPTED]
         assert room.extremities == (said.event_id,)
         assert await receiver.state(room) == world.state
+        assert await receiver.problems() == []
 
     on_receiver(tmp_path, scenario)
 

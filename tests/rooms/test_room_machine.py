@@ -69,7 +69,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     async def check_store(self) -> None:
         store = self.engine.store
-        found = await verify_rooms(store.rooms, store.events, store.state)
+        found = await verify_rooms(store.rooms, store.events, store.state, store.federated_rooms)
         assert found.problems == []
 
     @initialize(version=VERSIONS, join_rule=JOIN_RULE)

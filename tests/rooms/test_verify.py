@@ -16,7 +16,9 @@ from tests.running import running
 def verified(data_dir: Path) -> Verified:
     inspection = Inspection(data_dir)
     try:
-        return asyncio.run(verify_rooms(inspection.rooms, inspection.events, inspection.state))
+        return asyncio.run(
+            verify_rooms(inspection.rooms, inspection.events, inspection.state, inspection.federated_rooms)
+        )
     finally:
         inspection.close()
 

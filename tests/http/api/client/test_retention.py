@@ -97,7 +97,10 @@ def test_nothing_of_it_is_left_on_the_disk_and_the_folder_is_sound(tmp_path: Pat
         assert [words.split()[0] for (words,) in index.execute("SELECT words FROM documents")] == ["later"]
     with closing(Inspection(tmp_path)) as found:
         assert (found.damages(), found.misplaced()) == ([], [])
-        assert asyncio.run(verify_rooms(found.rooms, found.events, found.state)).problems == []
+        assert (
+            asyncio.run(verify_rooms(found.rooms, found.events, found.state, found.federated_rooms)).problems
+            == []
+        )
     with running(tmp_path, shortest_message_lifetime=Duration(0)) as server:
         again = Person(server.url, alice.user_id, alice.device_id, alice.token)
         assert bodies(walk(again, room_id)) == ["later"]
