@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +9,10 @@ from typing import Any, NamedTuple
 import click
 
 from hamrasan.cli.commands import Command
-from hamrasan.cli.complaints import CommandFailed, about_registrations
-from hamrasan.cli.settings import PLACE_SETTINGS, setting_options, settings_loader
+from hamrasan.cli.complaints import about_registrations
+from hamrasan.cli.office import inspect_folder
+from hamrasan.cli.plain import plain
+from hamrasan.cli.settings import PLACE_SETTINGS, setting_options
 from hamrasan.cli.texts import Texts
 from hamrasan.media.spool import is_marked
 from hamrasan.media.verify import VerifiedFiles, verify_files
@@ -20,9 +20,7 @@ from hamrasan.policy.registration_files import RegistrationsUnusable, load_regis
 from hamrasan.rooms.verify import Verified, verify_rooms
 from hamrasan.runtime.settings import Settings
 from hamrasan.server.media import ARRIVING, FOLDER, open_blobs
-from hamrasan.storage.sqlite.database import StoreNewer
 from hamrasan.storage.sqlite.inspection import Inspection, Misplaced
-from hamrasan.storage.sqlite.store import StoreMissing, StoreOutdated
 
 EXIT_PROBLEMS = 1
 
@@ -41,37 +39,25 @@ def check_command(texts: Texts) -> click.Command:
     """Return the command that looks at everything stored, and changes nothing."""
 
     def run(*, contents: bool, **options: Any) -> int:
-        settings = settings_loader(options)()
-        folder = settings.data_dir
-        try:
-            findings = asyncio.run(_inspect(settings, contents))
-        except StoreMissing:
-            raise CommandFailed(texts("office.missing", folder=folder)) from None
-        except (StoreOutdated, StoreNewer):
-            raise CommandFailed(texts("office.version", folder=folder)) from None
-        except (OSError, sqlite3.Error) as error:
-            raise CommandFailed(texts("office.unusable", folder=folder, reason=error)) from error
-        return _tell(findings, texts)
+        async def look(inspection: Inspection, settings: Settings) -> _Findings:
+            return await _look(inspection, settings, contents)
+
+        return _tell(inspect_folder(options, texts, look), texts)
 
     params = setting_options(texts, (*PLACE_SETTINGS, "media_store"))
     params.append(click.Option(["--contents"], is_flag=True, help=texts("check.contents")))
     return Command("check", texts, texts("check.about"), params=params, callback=run)
 
 
-async def _inspect(settings: Settings, contents: bool) -> _Findings:
-    folder = settings.data_dir
-    inspection = Inspection(folder)
-    try:
-        damages = inspection.damages()
-        misplaced = inspection.misplaced()
-        rooms = await verify_rooms(
-            inspection.rooms, inspection.events, inspection.state, inspection.federated_rooms
-        )
-        files = await _files(inspection, settings, contents)
-        registrations = _registrations(folder, await inspection.server.name() or Settings().server_name)
-    finally:
-        inspection.close()
-    return _Findings(damages, misplaced, rooms, files, registrations)
+async def _look(inspection: Inspection, settings: Settings, contents: bool) -> _Findings:
+    server_name = await inspection.server.name() or Settings().server_name
+    return _Findings(
+        inspection.damages(),
+        inspection.misplaced(),
+        await verify_rooms(inspection.rooms, inspection.events, inspection.state, inspection.federated_rooms),
+        await _files(inspection, settings, contents),
+        _registrations(settings.data_dir, server_name),
+    )
 
 
 async def _files(inspection: Inspection, settings: Settings, contents: bool) -> VerifiedFiles:
@@ -97,7 +83,8 @@ def _tell(findings: _Findings, texts: Texts) -> int:
     problems += [texts("check.database", what=texts(what, **values)) for what, values in findings.misplaced]
     for found in findings.rooms.problems:
         place = found.room_id if found.event_id is None else f"{found.room_id} {found.event_id}"
-        problems.append(texts("check.room", place=place, what=texts(found.what, **found.values)))
+        what = texts(found.what, **{name: plain(value) for name, value in found.values.items()})
+        problems.append(texts("check.room", place=plain(place), what=what))
     for file in findings.files.problems:
         what = texts(file.what, **file.values)
         problems.append(texts("check.file", place=file.key, what=what) if file.key else what)

@@ -12,6 +12,7 @@ from hamrasan.cli.checks import check_command
 from hamrasan.cli.commands import Group, language_option
 from hamrasan.cli.complaints import CommandFailed, about_settings, about_usage
 from hamrasan.cli.keys import key_commands
+from hamrasan.cli.reports import reports_command
 from hamrasan.cli.serve import serve_command
 from hamrasan.cli.texts import Texts, choose_language
 from hamrasan.cli.tokens import token_commands
@@ -37,6 +38,7 @@ def build(texts: Texts) -> Group:
             token_commands(texts),
             key_commands(texts),
             check_command(texts),
+            reports_command(texts),
             version_command(texts),
         ],
         params=[language_option(texts)],

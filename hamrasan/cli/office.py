@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from hamrasan.accounts.accounts import Accounts
 from hamrasan.accounts.passwords import Passwords
@@ -20,6 +21,7 @@ from hamrasan.runtime.clock import SystemClock
 from hamrasan.runtime.entropy import SystemEntropy
 from hamrasan.runtime.settings import Settings
 from hamrasan.storage.sqlite.database import StoreNewer
+from hamrasan.storage.sqlite.inspection import Inspection
 from hamrasan.storage.sqlite.store import Store, StoreMissing, StoreOutdated, open_beside
 
 
@@ -35,18 +37,44 @@ Refusals = Mapping[str, OwnKey]
 """What to say for each errcode that the work may end with."""
 
 
-def work_in_office(options: dict[str, Any], texts: Texts, work: Work, refusals: Refusals) -> None:
-    """Do `work` on the data that the options name; raises `CommandFailed` with the reason if it cannot be done."""
+T = TypeVar("T")
+Look = Callable[[Inspection, Settings], Awaitable[T]]
+
+
+def inspect_folder(options: dict[str, Any], texts: Texts, look: Look[T]) -> T:
+    """Return what `look` finds in the data folder that the options name, which it must not change.
+
+    Raises `CommandFailed` with the reason if the folder cannot be read.
+    """
     settings = settings_loader(options)()
-    folder = settings.data_dir
+    return _said_why(settings.data_dir, texts, lambda: asyncio.run(_inspect(settings, look)))
+
+
+async def _inspect(settings: Settings, look: Look[T]) -> T:
+    inspection = Inspection(settings.data_dir)
     try:
-        asyncio.run(_open_and_work(settings, work))
+        return await look(inspection, settings)
+    finally:
+        inspection.close()
+
+
+def _said_why(folder: Path, texts: Texts, work: Callable[[], T]) -> T:
+    """Do `work` on a data folder; raises `CommandFailed` with the reason if the folder cannot be used."""
+    try:
+        return work()
     except StoreMissing:
         raise CommandFailed(texts("office.missing", folder=folder)) from None
     except (StoreOutdated, StoreNewer):
         raise CommandFailed(texts("office.version", folder=folder)) from None
     except (OSError, sqlite3.Error) as error:
-        raise CommandFailed(texts("office.unusable", folder=folder, reason=str(error))) from error
+        raise CommandFailed(texts("office.unusable", folder=folder, reason=error)) from error
+
+
+def work_in_office(options: dict[str, Any], texts: Texts, work: Work, refusals: Refusals) -> None:
+    """Do `work` on the data that the options name; raises `CommandFailed` with the reason if it cannot be done."""
+    settings = settings_loader(options)()
+    try:
+        _said_why(settings.data_dir, texts, lambda: asyncio.run(_open_and_work(settings, work)))
     except MatrixError as refusal:
         key = refusals.get(refusal.errcode)
         reason = refusal.message if key is None else texts(key)

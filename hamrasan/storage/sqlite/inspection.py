@@ -14,6 +14,7 @@ from hamrasan.storage.sqlite.federated_rooms import SqliteFederatedRooms
 from hamrasan.storage.sqlite.invitations import SqliteInvitations
 from hamrasan.storage.sqlite.media import SqliteMedia
 from hamrasan.storage.sqlite.recent_events import RecentEvents
+from hamrasan.storage.sqlite.reports import SqliteReports
 from hamrasan.storage.sqlite.rooms import SqliteEvents, SqliteRooms, SqliteState
 from hamrasan.storage.sqlite.server import SqliteServer
 from hamrasan.storage.sqlite.store import DATABASE_FILE, StoreMissing, StoreOutdated
@@ -77,6 +78,7 @@ class Inspection:
         self.state = SqliteState(self.database)
         self.federated_rooms = SqliteFederatedRooms(self.database, RecentEvents(self.database))
         self.server = SqliteServer(self.database)
+        self.reports = SqliteReports(self.database)
         self.media = SqliteMedia(self.database)
         self._now = Database(path)
         self.media_now = SqliteMedia(self._now)
