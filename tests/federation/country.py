@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import orjson
 
 from hamrasan.federation.names import SystemNames
 from hamrasan.federation.server_names import split_server_name
@@ -26,6 +27,7 @@ from tests.federation.authority import Authority
 from tests.federation.strangers import Stranger
 from tests.federation.wires import LOCAL, Loop, NameServer, Wire
 from tests.running import SHARED_SECRET, Person, Running
+from tests.spec.operations import problems_of
 
 T = TypeVar("T")
 
@@ -38,6 +40,8 @@ class Land:
         self.loop = Loop()
         self.authority = Authority(folder)
         self.members: dict[str, Member] = {}
+        self.wrong: list[str] = []
+        """What is wrong with the form of answers of one server to another."""
         self._strangers: list[Stranger] = []
 
     def found(self, label: str, **settings: Any) -> Member:
@@ -164,9 +168,23 @@ class Member:
         """Start the server, for the first time or again; the others reach it from now on."""
         names = SystemNames([self.name_server.address])
         self.server = Running(self.settings, names=names)
+        self._watch_answers()
         for other in self.land.members.values():
             if other is not self:
                 other._wires[self.name].lead_to(self.federation_port)
+
+    def _watch_answers(self) -> None:
+        """Hold what other servers of the country answer this one against the specification, too."""
+        client = self.services.federation
+        ask = client._ask
+
+        async def watched(method: str, destination: str, path: str, *rest: Any) -> Any:
+            answer = await ask(method, destination, path, *rest)
+            if destination in self.land.members:
+                self.land.wrong += problems_of(method, path, 200, orjson.dumps(answer))
+            return answer
+
+        client._ask = watched
 
     def stop(self) -> None:
         """Stop the server; its data stay."""
@@ -236,3 +254,4 @@ def country(*labels: str, **settings: Any) -> Iterator[tuple[Member, ...]]:
     """Run a server for each label; `settings` are for all of them. Without rate limits, open for registration."""
     with land() as empty:
         yield tuple(empty.found(label, **settings) for label in labels)
+        assert not empty.wrong, "\n".join(empty.wrong)
