@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hamrasan.protocol.canonical_json import compact
@@ -25,6 +26,10 @@ class Checked:
         self.rejected: set[str] = set()
         self.missing: list[str] = []
         """What is cited, but neither came along nor is known."""
+
+    def is_allowed(self, event_id: str) -> bool:
+        """Return whether an event was checked and found right."""
+        return event_id in self.events and event_id not in self.rejected
 
 
 class Outliers:
@@ -68,7 +73,8 @@ class Outliers:
         checked.rejected.update(rejected)
         slices = Slices(self._registry.clock)
         everything = {**known, **events}
-        for event in in_order(events):
+        ordered = await asyncio.to_thread(lambda: list(in_order(events)))
+        for event in ordered:
             await slices.pause()
             missing = [event_id for event_id in event.auth_events if event_id not in everything]
             if missing:

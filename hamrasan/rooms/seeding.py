@@ -12,7 +12,7 @@ from hamrasan.protocol.hashing import create_event_id_of
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.rooms.branches import branch_state
 from hamrasan.rooms.decision import stored_event
-from hamrasan.rooms.outliers import Outliers, side_event
+from hamrasan.rooms.outliers import Checked, Outliers, side_event
 from hamrasan.rooms.placing import is_allowed_by
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import CREATE, Member, Room
@@ -55,20 +55,23 @@ class Seeding:
         events = {event.event_id: event for event in (*auth_chain, *state) if event.room_id == room_id}
         events.pop(joined.event_id, None)
         checked = await self._outliers.check(room, create, events, {}, ())
-        allowed = {key: event for key, event in checked.events.items() if key not in checked.rejected}
-        begins = {
-            key: event for event in state if (key := event.key) is not None and event.event_id in allowed
-        }
-        _check_cites(room, create, joined, allowed)
+        _check_cites(room, create, joined, checked)
+        slices = Slices(self._registry.clock)
+        begins: dict[StateKey, Event] = {}
+        for event in state:
+            await slices.pause()
+            key = event.key
+            if key is not None and checked.is_allowed(event.event_id):
+                begins[key] = event
         first = await self._reserve(len(begins))
         writes, stored = await self._fill(room, begins, first)
-        beside = [
-            side_event(event, room, REJECTED if event_id in checked.rejected else OUTLIER)
-            for event_id, event in checked.events.items()
-            if event.key is None or begins.get(event.key) is not event
-        ]
+        for event_id, event in checked.events.items():
+            await slices.pause()
+            if event.key is None or begins.get(event.key) is not event:
+                kind = OUTLIER if checked.is_allowed(event_id) else REJECTED
+                writes.append(side_event(event, room, kind))
         check_auth(joined, room, rules, authorised_signed=True)
-        await self._begin(room, joined, [*writes, *beside], stored)
+        await self._begin(room, joined, writes, stored)
         return room
 
     async def _reserve(self, count: int) -> Position:
@@ -151,6 +154,6 @@ def create_of(room_id: str, version: RoomVersion, state: Sequence[Event]) -> Eve
     return create
 
 
-def _check_cites(room: Room, create: Event, joined: Event, allowed: dict[str, Event]) -> None:
-    if not is_allowed_by(room, create, joined, allowed, ()):
+def _check_cites(room: Room, create: Event, joined: Event, checked: Checked) -> None:
+    if not is_allowed_by(room, create, joined, checked.events, checked.rejected):
         raise NotAllowed("3", "The join's own auth events do not allow it.")
