@@ -11,6 +11,7 @@ import click
 from hamrasan.cli.checks import check_command
 from hamrasan.cli.commands import Group, language_option
 from hamrasan.cli.complaints import CommandFailed, about_settings, about_usage
+from hamrasan.cli.demo.command import demo_command
 from hamrasan.cli.keys import key_commands
 from hamrasan.cli.reports import reports_command
 from hamrasan.cli.serve import serve_command
@@ -39,6 +40,7 @@ def build(texts: Texts) -> Group:
             key_commands(texts),
             check_command(texts),
             reports_command(texts),
+            demo_command(texts),
             version_command(texts),
         ],
         params=[language_option(texts)],

@@ -23,7 +23,7 @@ from hamrasan.storage.ports.journal import Batch, Journal, Write
 
 JUST_NOW_MS = 10_000
 """For whoever waits: a server that failed so short a time ago fails again, and each try costs seconds."""
-SHORTEST_PAUSE_MS = 5_000
+SHORTEST_PAUSE_MS = 2_000
 """A server that is being restarted is back after it."""
 LONGEST_PAUSE_MS = 3_600_000
 """A server that was away for days is told of news within this; and a thousand that never come back cost one try in four
@@ -31,7 +31,7 @@ seconds.
 """
 SPREAD = 0.2
 """Part of a pause that is left to chance: those who lost a server at the same moment should not come back at one."""
-ALIVE_PAUSE_MS = 30_000
+ALIVE_PAUSE_MS = 5_000
 """Who asks us something is tried again at once, but not more often than this: perhaps only one direction works."""
 MAX_FAILING = 20_000
 """Servers of which this is known; beyond it the first are forgotten, and tried again. About 6 MB."""
@@ -69,8 +69,8 @@ class BackOff:
 
     def failed_just_now(self, server: str) -> bool:
         """Return whether it makes no sense to try a server even for somebody who waits."""
-        row = self._failing.get(server)
-        return row is not None and 0 <= self._clock.now_ms() - row.failed_ts < JUST_NOW_MS
+        row, now = self._failing.get(server), self._clock.now_ms()
+        return row is not None and 0 <= now - row.failed_ts < JUST_NOW_MS and now < row.retry_ts
 
     def note_failure(self, server: str, reason: str) -> None:
         """Take down that a server could not be reached."""

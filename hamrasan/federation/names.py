@@ -13,6 +13,7 @@ LOOKUP_THREADS = 8
 """For the system's resolver, which blocks: a hostile name server holds one of them, and none that other work needs."""
 LOOKUP_S = 5.0
 """For one question; what takes longer is down, or wants to be waited for."""
+LOOPBACK = ("127.0.0.1", "::1")
 MAX_SERVICES = 20
 """SRV records of one name that are looked at; real ones have two or three."""
 
@@ -64,6 +65,8 @@ class SystemNames:
 
     async def addresses(self, host: str) -> Sequence[str]:
         """Return the IP addresses of a host."""
+        if host == "localhost" or host.endswith(".localhost"):
+            return LOOPBACK  # whatever anybody says (RFC 6761, section 6.3)
         if self._name_servers:
             return await self._addresses_by_dns(host)
         loop = asyncio.get_running_loop()

@@ -336,6 +336,6 @@ def _in_words(error: Exception) -> str:
     reason = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {reason.verify_message}"
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror
+    if isinstance(reason, OSError):  # of several addresses there are several reasons, which only the text has
+        return reason.strerror or "there is no connection"
     return type(error).__name__

@@ -48,7 +48,7 @@ def test_nothing_is_left_unfinished() -> None:
     assert [place(path) for path in files("hamrasan") if _UNFINISHED.search(path.read_text("utf-8"))] == []
 
 
-@pytest.mark.parametrize("name", ["run", "test", "check", "bench"])
+@pytest.mark.parametrize("name", ["run", "demo", "test", "check", "bench"])
 def test_scripts_are_plain_shell_that_can_be_run(name: str) -> None:
     script = ROOT / "scripts" / name
     assert script.stat().st_mode & 0o111
