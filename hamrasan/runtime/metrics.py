@@ -68,6 +68,21 @@ class Metrics:
         self.waiting_pushers = Gauge(
             "hamrasan_pushers_waiting", "Pushers that have something to be told.", registry=registry
         )
+        self.destinations = Gauge(
+            "hamrasan_federation_destinations",
+            "Other servers for which there is something to be sent.",
+            registry=registry,
+        )
+        self.destinations_behind = Gauge(
+            "hamrasan_federation_behind",
+            "Other servers that failed and have not caught up yet.",
+            registry=registry,
+        )
+        self.waiting_pdus = Gauge(
+            "hamrasan_federation_pdus_waiting",
+            "Events of other servers that are still to be judged.",
+            registry=registry,
+        )
         self._lag = _LoopLag()
         registry.register(self._lag)
         ProcessCollector(registry=registry)

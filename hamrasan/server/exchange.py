@@ -64,11 +64,12 @@ def build_exchange(
         clock,
         own,
     )
-    return ExchangeServices(
-        sender=sender,
-        federation_news=news,
-        inbound=_inbound(store, ground, encryption, personal, rooms, federation, tasks),
-    )
+    inbound = _inbound(store, ground, encryption, personal, rooms, federation, tasks)
+    metrics = ground.metrics
+    metrics.destinations.set_function(lambda: sender.waiting)
+    metrics.destinations_behind.set_function(lambda: sender.behind)
+    metrics.waiting_pdus.set_function(lambda: inbound.waiting)
+    return ExchangeServices(sender=sender, federation_news=news, inbound=inbound)
 
 
 def _inbound(
