@@ -207,6 +207,9 @@ class Inbound:
                     return
                 await asyncio.sleep(RETRY_S)
                 continue
+            except Exception as error:  # whatever it is, what comes after it is judged
+                _log.error("events of a server could not be judged", server=lot.origin, exc_info=error)
+                results = {}
             break
         if lot.name:
             await self._journal.submit(Batch([UnstagePdus(lot.name)]))

@@ -391,7 +391,9 @@ class Sender:
                 await asyncio.wait([sending], timeout=STARTING_S)
             return await sending
         finally:
-            sending.cancel()
+            if not sending.done():  # this server stops: what the request has open is closed first
+                sending.cancel()
+                await asyncio.wait([sending])
 
     def _failed(self, destination: Destination, error: MatrixError) -> None:
         destination.failures += 1
