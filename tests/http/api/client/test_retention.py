@@ -88,6 +88,7 @@ def test_nothing_of_it_is_left_on_the_disk_and_the_folder_is_sound(tmp_path: Pat
         expire(server, alice, room_id)
         alice.send(room_id, "later")
         find(alice, "later", walk(alice, room_id)[0]["event_id"])
+    assert SECRET.encode() not in (tmp_path / DATABASE_FILE).read_bytes(), "not in free space either"
     with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as database:
         dump = "\n".join(database.iterdump()).lower()
         assert SECRET not in dump
