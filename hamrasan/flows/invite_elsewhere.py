@@ -21,18 +21,9 @@ from hamrasan.rooms.reception import Outcome, Reception
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import pdu_of
+from hamrasan.rooms.told_state import told_state
 from hamrasan.storage.ports.rooms import StoredEvent
 
-TOLD = (
-    ("m.room.create", ""),
-    ("m.room.join_rules", ""),
-    ("m.room.name", ""),
-    ("m.room.avatar", ""),
-    ("m.room.topic", ""),
-    ("m.room.canonical_alias", ""),
-    ("m.room.encryption", ""),
-)
-"""What an invited server is told of the room, besides who invites ("Stripped state")."""
 TIMEOUT_S = 30.0
 """For the other server to ask whether its user wants to be invited."""
 
@@ -73,7 +64,7 @@ class InviteElsewhere:
             body={
                 "room_version": room.version.id,
                 "event": event.pdu,
-                "invite_room_state": await self._told(room, new.sender),
+                "invite_room_state": await told_state(self._events, room, new.sender),
             },
             timeout_s=TIMEOUT_S,
         )
@@ -92,12 +83,6 @@ class InviteElsewhere:
             pdu_of(stored, room.id, room.version), room.version, self._keys.server_name, self._keys.current
         )
         return event_from_pdu(pdu, stored.event_id, room.id)
-
-    async def _told(self, room: Room, sender: str) -> list[dict[str, Any]]:
-        ids = [room.state_event_id(key) for key in (*TOLD, ("m.room.member", sender))]
-        known = [event_id for event_id in ids if event_id is not None]
-        pdus = await self._events.pdus(known)
-        return [pdus[event_id] for event_id in known if event_id in pdus]
 
     async def _with_signature(self, event: Event, answer: Any, room: Room, server: str) -> Event:
         """Return the event with the other server's signature; nothing else is taken from its answer."""

@@ -18,6 +18,7 @@ from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.server_access import ServerAccess
 from hamrasan.rooms.server_history import ServerHistory
+from hamrasan.runtime.slices import give_way
 from hamrasan.storage.ports.federated_rooms import OUTLIER
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import OUTSIDE, StoredEvent
@@ -35,8 +36,8 @@ MAX_PASSED = 2_000
 """Events that are looked at to find those of one answer: others lie between them where a room has branches."""
 PAGE = 100
 """Events read at once."""
-PDUS_AT_ONCE = 200
-"""Of a long answer, put together and sent before the next ones: some milliseconds, and about 150 kB."""
+PDUS_AT_ONCE = 40
+"""Of a long answer, put together and sent before the next ones: two milliseconds if all have to be signed first."""
 
 _BEFORE_ALL: Position = -(2**62)
 
@@ -191,6 +192,8 @@ class ServedEvents:
     async def stream(self, event_ids: Sequence[str]) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield events in federation format, some at a time; unknown ones are left out."""
         for start in range(0, len(event_ids), PDUS_AT_ONCE):
+            if start:
+                await give_way()
             found = await self._events.pdus(event_ids[start : start + PDUS_AT_ONCE])
             yield list(found.values())
 

@@ -15,6 +15,7 @@ from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import StateReader, StoredEvent
 from hamrasan.storage.ports.serving import ServingReader
 
+CREATE = "m.room.create"
 _ALWAYS: Position = -(2**62)
 """A position before every other."""
 
@@ -48,9 +49,15 @@ class ServerHistory:
             for stored in await self._state.versions(room.number, VISIBILITY, "")
         ]
         floor = self._history.floor(room) or _ALWAYS
-        rest = {stored.event_id: stored.position for stored in events if stored.position > floor}
+        # What expires is what people wrote; the state of the room stays, and others judge by it.
+        open_to_all = {stored.event_id for stored in events if stored.type == CREATE}
+        rest = {
+            stored.event_id: stored.position
+            for stored in events
+            if (stored.position > floor or stored.state_key is not None) and stored.type != CREATE
+        }
         if all(visibility in (SHARED, WORLD_READABLE) for _, visibility in changes):
-            return set(rest)
+            return open_to_all | set(rest)
         # What is shared, or was before anybody set anything else, is open to all servers in the room. Where the
         # beginning of the room is not known, what was set first that is known counts for what lies before it.
         opened = [
@@ -58,7 +65,7 @@ class ServerHistory:
             for position, visibility in changes
         ]
         first = opened[0][1] if room.seeded else WORLD_READABLE
-        return await self._seen_by_somebody(room, server, [(_ALWAYS, first), *opened], rest)
+        return open_to_all | await self._seen_by_somebody(room, server, [(_ALWAYS, first), *opened], rest)
 
     async def _seen_by_somebody(
         self, room: Room, server: str, changes: list[tuple[Position, str]], rest: dict[str, Position]

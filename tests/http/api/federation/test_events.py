@@ -69,6 +69,9 @@ def test_what_a_server_may_not_see_comes_redacted(alice: Person, there: Visitor)
         )
     )["events"]
     assert [pdu["content"] for pdu in missing if pdu["type"] == "m.room.message"] == [{}]
+    # The beginning of the room is no secret: without it nobody could judge anything.
+    create = there.get(f"/backfill/{room_id}", v=[hidden], limit=100)["pdus"][-1]
+    assert (create["type"], create["content"]["room_version"]) == ("m.room.create", "12")
     there.change("leave", room_id, there.user("curious"))
     refused(there.request("GET", f"/event/{seen}"), 403, "M_FORBIDDEN")
 
