@@ -23,9 +23,9 @@ from hamrasan.protocol.hashing import (
 )
 from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_PREV_EVENTS, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
 from hamrasan.protocol.push_rules.classify import EventNotice, classify
-from hamrasan.protocol.redaction import redact_content
 from hamrasan.protocol.relations import relation_of
 from hamrasan.rooms.new_event import NewEvent
+from hamrasan.rooms.redactions import redacted
 from hamrasan.rooms.room import Member, Room
 from hamrasan.storage.ports.federated_rooms import (
     AddExtremity,
@@ -128,14 +128,17 @@ class Decision:
         extremities: Mapping[str, int] | None = None,
         *,
         is_current: bool = True,
+        redacted_by: str | None = None,
     ) -> StoredEvent:
         """Accept an event of another server, which the caller has judged by everything that the rules say.
 
         `extremities` are those after it, with their depths; without, it is the only one. `is_current` says whether it
-        is, if it is a state event, the state from now on.
+        is, if it is a state event, the state from now on. `redacted_by` is the redaction that came before the event.
         """
         room = self._room
         stored = stored_event(event, room, self._next, flags | self._flags_of(event))
+        if redacted_by is not None:
+            stored = redacted(stored, redacted_by, room.version)
         self._apply(stored, event.content, is_current=is_current)
         if extremities is not None and tuple(extremities) != room.extremities:
             room.extremities, room.depth, room.listed = (
@@ -415,10 +418,9 @@ class Decision:
 
     def redact(self, target: StoredEvent, redaction: StoredEvent) -> None:
         """Take the content of an event away, as the accepted event `redaction` says."""
-        content = redact_content(target.type, parse_json(target.content), self._room.version)
-        redacted = target._replace(content=compact(encode_canonical(content)), redacted_by=redaction.event_id)
-        self.batch.writes.append(RedactEvent(redacted.content, redaction.event_id, target.position))
-        self.batch.feed.append(EventRedacted(self._room.id, redacted))
+        stripped = redacted(target, redaction.event_id, self._room.version)
+        self.batch.writes.append(RedactEvent(stripped.content, redaction.event_id, target.position))
+        self.batch.feed.append(EventRedacted(self._room.id, stripped))
 
     def _restore(self, before: tuple[int, int, tuple[str, ...], bool]) -> None:
         room = self._room

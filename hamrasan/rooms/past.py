@@ -9,13 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hamrasan.protocol.canonical_json import compact, encode_canonical, encode_json, parse_json
+from hamrasan.protocol.canonical_json import encode_json
 from hamrasan.protocol.event import Event
-from hamrasan.protocol.redaction import redact_content
 from hamrasan.rooms.decision import stored_event
 from hamrasan.rooms.known_events import Known, KnownEvents
 from hamrasan.rooms.placing import allowed_by_auth_events
-from hamrasan.rooms.redactions import MAX_PENDING_REDACTIONS, REDACTION, may_redact
+from hamrasan.rooms.redactions import MAX_PENDING_REDACTIONS, REDACTION, may_redact, redacted
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.runtime.slices import Slices
@@ -152,8 +151,7 @@ class Past:
         redaction = page.added.get(redaction_id) or await self._registry.events.by_id(redaction_id)
         if redaction is None or not may_redact(room, redaction, stored):
             return stored
-        content = redact_content(stored.type, parse_json(stored.content), room.version)
-        return stored._replace(content=compact(encode_canonical(content)), redacted_by=redaction_id)
+        return redacted(stored, redaction_id, room.version)
 
     async def _write(self, page: _Page) -> None:
         room, batch = page.room, page.batch

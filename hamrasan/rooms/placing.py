@@ -27,6 +27,12 @@ from hamrasan.storage.ports.federated_rooms import REJECTED, SOFT_FAILED
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import StoredEvent
 
+MAX_EXTREMITIES_OF_SERVER = 10
+"""Last events of one room that are those of one server. It follows its own events, so it has one, or a few where it was
+taken apart; who sends one fork after the other drops its own first ones."""
+MAX_EXTREMITIES = 100
+"""Last events of one room. What comes beyond is taken in, but counts only once something follows it: all of them are
+brought together with each event, and a crowd of servers could make any number."""
 MAX_COVERED = 100
 """Events beside the room through which is looked for what an event follows."""
 
@@ -224,12 +230,15 @@ class Placing:
         remaining = tuple(event_id for event_id in extremities if event_id not in covered)
         verdict.remaining = remaining
         verdict.is_fork = set(event.prev_events) != set(extremities)
-        verdict.is_last = not remaining or event.event_id not in room.awaited
+        verdict.is_last = not remaining or (
+            event.event_id not in room.awaited and len(remaining) < MAX_EXTREMITIES
+        )
         if len(extremities) == 1:
             verdict.depths = {extremities[0]: room.depth}
             states: list[Delta] = [{}] if remaining else []
         else:
             found = await self._known.find(room.number, room.id, remaining)
+            remaining = verdict.remaining = _without_floods(event, remaining, found.events)
             verdict.depths = {event_id: found.events[event_id].depth for event_id in remaining}
             rows = await self._branches.after(room, remaining)
             states = await self._branches.differences(room, rows, verdict.base)
@@ -268,6 +277,14 @@ class Placing:
                         covered.add(before)
                         waiting.append(before)
         return covered
+
+
+def _without_floods(event: Event, remaining: Sequence[str], events: Mapping[str, Event]) -> tuple[str, ...]:
+    """Return last events of a room without the oldest of those of the event's own server, if that has too many."""
+    server = event.sender.partition(":")[2]
+    own = [each for each in remaining if events[each].sender.partition(":")[2] == server]
+    dropped = set(own[: max(0, len(own) + 1 - MAX_EXTREMITIES_OF_SERVER)])
+    return tuple(each for each in remaining if each not in dropped)
 
 
 def allowed_by_auth_events(room: Room, event: Event, cited: Known) -> bool:

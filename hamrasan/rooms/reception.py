@@ -227,7 +227,7 @@ class Reception:
             check_auth(event, room, room.version, authorised_signed=True)
         except NotAllowed:
             return None
-        stored = decision.receive(event, flags)
+        stored = decision.receive(event, flags, redacted_by=self._redaction_of(room, event, target))
         self._redact(room, decision, stored, event, target)
         return Received(Outcome.ACCEPTED, decision.submit())
 
@@ -284,7 +284,11 @@ class Reception:
         try:
             promoted = {each.event_id: decision.put_outside(each) for each in verdict.promoted}
             stored = decision.receive(
-                event, flags, verdict.extremities(room), is_current=verdict.is_current(event)
+                event,
+                flags,
+                verdict.extremities(room),
+                is_current=verdict.is_current(event),
+                redacted_by=self._redaction_of(room, event, target),
             )
             found = {**verdict.stored, **promoted}
             for key, event_id in verdict.flips(event):
@@ -369,6 +373,12 @@ class Reception:
             found = await self._registry.events.by_id(event_id)
         return found if found is not None and found.room == room.number else None
 
+    def _redaction_of(self, room: Room, event: Event, other: StoredEvent | None) -> str | None:
+        """Return the redaction that waits for an event, and takes its content away before anybody sees it."""
+        if event.type == REDACTION or other is None or not may_redact(room, other, event):
+            return None
+        return other.event_id
+
     def _redact(
         self, room: Room, decision: Decision, stored: StoredEvent, event: Event, other: StoredEvent | None
     ) -> None:
@@ -381,8 +391,6 @@ class Reception:
                 decision.batch.writes.append(PendingRedaction(room.number, event.redacts, event.event_id))
                 room.pending_redactions[event.redacts] = event.event_id
         elif stored.event_id in room.pending_redactions:
-            if other is not None and may_redact(room, other, stored):
-                decision.redact(stored, other)
             decision.batch.writes.append(DropPendingRedaction(room.number, stored.event_id))
             del room.pending_redactions[stored.event_id]
 

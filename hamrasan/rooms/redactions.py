@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hamrasan.protocol.canonical_json import compact, encode_canonical, parse_json
+from hamrasan.protocol.event import Event
+from hamrasan.protocol.redaction import redact_content
+from hamrasan.protocol.room_versions import RoomVersion
 from hamrasan.rooms.room import Room
 from hamrasan.storage.ports.rooms import StoredEvent
 
@@ -11,7 +15,13 @@ MAX_PENDING_REDACTIONS = 1_000
 """Redactions that wait for their event, in each room; they are kept in memory, and a server could send any number."""
 
 
-def may_redact(room: Room, redaction: StoredEvent, target: StoredEvent) -> bool:
+def redacted(stored: StoredEvent, redaction_id: str, version: RoomVersion) -> StoredEvent:
+    """Return an event as its redaction leaves it."""
+    content = redact_content(stored.type, parse_json(stored.content), version)
+    return stored._replace(content=compact(encode_canonical(content)), redacted_by=redaction_id)
+
+
+def may_redact(room: Room, redaction: StoredEvent | Event, target: StoredEvent | Event) -> bool:
     """Return whether a redaction has an effect: it comes from the same server as the event, or from a moderator."""
     if target.type == "m.room.create":
         return False

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from hamrasan.protocol.event import Event, event_from_pdu
+from hamrasan.rooms import placing
+from hamrasan.rooms.placing import MAX_EXTREMITIES_OF_SERVER
 from hamrasan.rooms.reception import MissingEvents, Outcome
 from hamrasan.storage.ports.rooms import OUTSIDE
 from tests.rooms.engine import decided, message, state
@@ -289,5 +291,52 @@ def test_coming_back_to_a_room_takes_it_as_it_is_told(tmp_path: Path) -> None:
         said = world.says(CAROL, "خوش آمدی")
         assert await receiver.add(room, said) == [Outcome.ACCEPTED]
         await _same_after_restart(receiver, room.id)
+
+    on_receiver(tmp_path, scenario)
+
+
+def test_a_server_that_makes_fork_after_fork_drops_its_own(tmp_path: Path) -> None:
+    async def scenario(receiver: Receiver) -> None:
+        world = public("12", CAROL, EVE, levels={CAROL: 50, EVE: 50})
+        room = await receiver.join(world)
+        other = world.fork()
+        kept = other.sets_topic(EVE, "ماندنی")
+        await receiver.add(room, kept)
+        forks = []
+        for number in range(MAX_EXTREMITIES_OF_SERVER * 3):
+            fork = world.fork()
+            forks.append(fork.send(CAROL, "org.example.slot", {"v": number}, str(number)))
+        assert await receiver.add(room, *forks) == [Outcome.ACCEPTED] * len(forks)
+        assert len(room.extremities) == MAX_EXTREMITIES_OF_SERVER + 1
+        assert kept.event_id in room.extremities
+        assert room.content("m.room.topic") == {"topic": "ماندنی"}
+        await _same_after_restart(receiver, room.id)
+        room = await receiver.registry.get(room.id)
+        await receiver.registry.send(room, message(SARA))
+        assert not room.listed
+        await _same_after_restart(receiver, room.id)
+
+    on_receiver(tmp_path, scenario)
+
+
+def test_many_servers_together_make_no_more_last_events_than_can_be_brought_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "MAX_EXTREMITIES", 5)
+
+    async def scenario(receiver: Receiver) -> None:
+        people = [f"@m:s{number}.example" for number in range(8)]
+        world = public("12", *people)
+        room = await receiver.join(world)
+        said = [world.fork().says(user, "سلام") for user in people]
+        assert await receiver.add(room, *said) == [Outcome.ACCEPTED] * 8
+        assert set(room.extremities) == set(ids(said[:5]))
+        assert (await receiver.timeline(room))[1:] == ids(said)
+        await _same_after_restart(receiver, room.id)
+        room = await receiver.registry.get(room.id)
+        late = world.fork()
+        late.heads = [said[7].event_id]
+        after = late.says(people[7], "و باز")
+        assert await receiver.add(room, after) == [Outcome.ACCEPTED]
 
     on_receiver(tmp_path, scenario)

@@ -12,7 +12,7 @@ from hamrasan.protocol.event import event_from_pdu
 from hamrasan.protocol.redaction import redact
 from hamrasan.protocol.signing import verify_event_signature
 from hamrasan.rooms.reception import MissingEvents, Outcome
-from hamrasan.storage.ports.rooms import FORWARD, NOTIFIES, OUTSIDE
+from hamrasan.storage.ports.rooms import FORWARD, NOTIFIES, OUTSIDE, RoomEvents, StoredEvent
 from tests.rooms.engine import decided, message
 from tests.rooms.signed_worlds import (
     ALICE,
@@ -281,6 +281,27 @@ def test_positions_of_what_came_along_are_in_no_timeline(tmp_path: Path) -> None
         for stored in await store.federated_rooms.outside(room.number, 0, 1_000):
             assert stored.flags == OUTSIDE
             assert stored.position < room.seeded
+
+    on_receiver(tmp_path, scenario)
+
+
+def test_what_was_redacted_before_it_came_is_never_shown(tmp_path: Path) -> None:
+    async def scenario(receiver: Receiver) -> None:
+        world = public("12", CAROL, DAN)
+        room = await receiver.join(world)
+        left, right = world.fork(), world.fork()
+        said = left.says(CAROL, "پنهان")
+        redaction = right.send(DAN, "m.room.redaction", {"redacts": said.event_id})
+        heard: list[StoredEvent] = []
+        receiver.store.journal.listen(RoomEvents, lambda item: heard.extend(item.events))
+        assert await receiver.add(room, redaction) == [Outcome.ACCEPTED]
+        assert room.pending_redactions == {said.event_id: redaction.event_id}
+        receiver.restart()
+        room = await receiver.registry.get(room.id)
+        assert await receiver.add(room, said) == [Outcome.ACCEPTED]
+        assert [(event.event_id, event.content) for event in heard][-1] == (said.event_id, b"{}")
+        assert not room.pending_redactions
+        assert await receiver.problems() == []
 
     on_receiver(tmp_path, scenario)
 
