@@ -49,7 +49,9 @@ def fill(data_dir: Path, library: Library, messages: int) -> None:
 async def _fill(data_dir: Path, library: Library, messages: int) -> None:
     store = open_store(data_dir)
     try:
-        registry = RoomRegistry(store.journal, SystemClock(), store.events, store.state, store.rooms)
+        registry = RoomRegistry(
+            store.journal, SystemClock(), store.events, store.state, store.rooms, store.federated_rooms
+        )
         generator = random.Random(SEED)
         weights = list(accumulate(1 / (rank + 1) for rank in range(VOCABULARY)))
         words = [word(rank) for rank in range(VOCABULARY)]

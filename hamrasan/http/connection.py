@@ -9,10 +9,9 @@ A connection answers one request at a time; what is sent ahead stays in the sock
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from types import CoroutineType
-from typing import Any, cast
+from typing import cast
 
 from hamrasan.http import eager
 from hamrasan.http.engine import Engine
@@ -25,7 +24,7 @@ from hamrasan.http.limits import (
     IDLE_SECONDS,
     MIN_BODY_RATE,
 )
-from hamrasan.http.response import Answer, Deferred, Parked, Response, StreamResponse
+from hamrasan.http.response import ANSWERS, Answer, Deferred, Parked, Response, StreamResponse
 from hamrasan.http.sink import Sink
 from hamrasan.http.streaming import close_stream, send_stream
 from hamrasan.http.wheel import NEVER
@@ -306,25 +305,22 @@ class HttpConnection(Wire):
             self._send(exchange.early)
             return
         self.deadline = NEVER
-        outcome: Answer | eager.Finished[Answer] | asyncio.Task[Answer]
         try:
             answer = engine.answer(exchange)
-            waits = isinstance(answer, CoroutineType)  # several times as fast as asking for any `Coroutine`
-            outcome = (
-                eager.start(cast("Coroutine[Any, Any, Answer]", answer), engine.loop)
-                if waits
-                else cast(Answer, answer)
-            )
+            if isinstance(answer, ANSWERS):
+                outcome: eager.Finished[Answer] | asyncio.Task[Answer] | None = None
+            else:
+                outcome = eager.start(answer, engine.loop)
         except (Exception, asyncio.CancelledError) as error:
             self._send(response_to(error, exchange.operation))
             return
-        if isinstance(outcome, eager.Finished):
+        if outcome is None:
+            self._conclude(answer)
+        elif isinstance(outcome, eager.Finished):
             self._conclude(outcome.value)
-        elif isinstance(outcome, asyncio.Task):
+        else:
             self._task = outcome
             outcome.add_done_callback(self._handler_done)
-        else:
-            self._conclude(outcome)
 
     def _handler_done(self, task: asyncio.Task[Answer]) -> None:
         self._task = None

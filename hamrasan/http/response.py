@@ -104,6 +104,8 @@ class Deferred:
 
 
 Answer = Response | StreamResponse | Parked | Deferred
+ANSWERS = (Response, StreamResponse, Parked, Deferred)
+"""The same for `isinstance`; what is none of these is a coroutine that will return one."""
 
 
 def ok(value: Any) -> Response:

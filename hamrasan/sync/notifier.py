@@ -40,9 +40,11 @@ from hamrasan.storage.ports.user_data import AccountDataChanged, ReceiptChanged
 from hamrasan.sync.room_index import RoomIndex
 from hamrasan.sync.unread import UnreadState
 
-WAKES_PER_TICK = 256
-"""Waiters answered in one turn of the loop (about seven milliseconds), so that a large room holds up nobody. With 64
-each of them cost an eighth more: what few do in turn, the processor has forgotten again when the next few do it."""
+WAKE_SECONDS = 0.008
+"""Of one turn of the loop, for waking: a hundred or two answers, so that a large room holds up nobody. With a few at a
+time each would cost an eighth more: what they do in turn, the processor has forgotten when the next ones do it."""
+WAKES_BETWEEN_LOOKS = 16
+"""Waiters answered before the clock is looked at: half a millisecond."""
 TURNS_BEFORE_WAKING = 2
 """Turns of the loop between a commit and its news. In the first, those who sent go on; at the end of the second, their
 answers are written. So clients learn the id of their own event from the answer before they sync it, which is what
@@ -535,11 +537,16 @@ class Notifier:
             self._drain()
 
     def _drain(self) -> None:
+        ready, now = self._ready, self._clock.monotonic
+        end = now() + WAKE_SECONDS
         try:
-            for _ in range(min(WAKES_PER_TICK, len(self._ready))):
-                self._ready.popleft().wake()
+            while ready:
+                for _ in range(min(WAKES_BETWEEN_LOOKS, len(ready))):
+                    ready.popleft().wake()
+                if now() >= end:
+                    break
         finally:  # whatever is wrong with one waiter, the others are woken
-            if self._ready:
+            if ready:
                 asyncio.get_running_loop().call_soon(self._drain)
             else:
                 self._draining = False

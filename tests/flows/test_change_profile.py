@@ -35,7 +35,9 @@ class World:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.tasks = TaskSupervisor()
-        self.registry = RoomRegistry(store.journal, ManualClock(), store.events, store.state, store.rooms, store.federated_rooms)
+        self.registry = RoomRegistry(
+            store.journal, ManualClock(), store.events, store.state, store.rooms, store.federated_rooms
+        )
         self.profiles = Profiles(store.journal, store.profiles, store.accounts, KeyedLocks())
         self.change = ChangeProfile(self.profiles, self.registry, store.rooms, self.tasks)
 

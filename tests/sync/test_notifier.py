@@ -6,7 +6,9 @@ import asyncio
 from functools import partial
 
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.sync.notifier import WAKE_SECONDS, WAKES_BETWEEN_LOOKS
 from tests.sync.world import World, in_world
+from tests.worlds import ManualClock
 
 ALICE, BOB = "@alice:example.org", "@bob:example.org"
 
@@ -80,5 +82,44 @@ def test_a_waiter_that_fails_holds_up_nobody_then_or_later() -> None:
             await world.say(room_id, ALICE)
             await asyncio.wait_for(waiter.woken.wait(), 20)
         assert len(failures) == 6
+
+    in_world(scenario)
+
+
+class SlowWaiter(NotedWaiter):
+    """A parked request whose answer takes a while."""
+
+    def __init__(self, notes: list[str], clock: ManualClock, seconds: float) -> None:
+        super().__init__(notes)
+        self._clock = clock
+        self._seconds = seconds
+
+    def wake(self) -> None:
+        self._clock.advance(self._seconds)
+        super().wake()
+
+
+def test_those_who_wake_many_leave_time_for_others() -> None:
+    async def scenario(world: World) -> None:
+        notifier, loop = world.services.notifier, asyncio.get_running_loop()
+        room_id = await world.room(ALICE)
+        stream = await notifier.stream(ALICE)
+        notes: list[str] = []
+        count = WAKES_BETWEEN_LOOKS * 5
+        waiters = [SlowWaiter(notes, world.clock, WAKE_SECONDS / 8) for _ in range(count)]
+        for waiter in waiters:
+            notifier.park(stream, waiter)
+
+        def other_work() -> None:
+            if len(notes) < count:
+                notes_then.append(len(notes))
+                loop.call_soon(other_work)
+
+        notes_then: list[int] = []
+        await world.say(room_id, ALICE)
+        loop.call_soon(other_work)
+        for waiter in waiters:
+            await asyncio.wait_for(waiter.woken.wait(), 20)
+        assert sorted(set(notes_then)) == list(range(0, count, WAKES_BETWEEN_LOOKS))
 
     in_world(scenario)
