@@ -7,6 +7,7 @@ from __future__ import annotations
 from hamrasan.federation.client import FederationClient, path_of
 from hamrasan.federation.pdu_checks import PduChecks
 from hamrasan.protocol.errors import MatrixError
+from hamrasan.rooms.history import History
 from hamrasan.rooms.reception import MissingEvents, Reception
 from hamrasan.rooms.residency import servers_of
 from hamrasan.rooms.room import Room
@@ -36,8 +37,10 @@ class Backfill:
         checks: PduChecks,
         reception: Reception,
         events: EventReader,
+        history: History,
         server_name: str,
     ) -> None:
+        self._history = history
         self._client = client
         self._checks = checks
         self._reception = reception
@@ -46,8 +49,8 @@ class Backfill:
         self._locks = KeyedLocks()
 
     def is_complete(self, room: Room) -> bool:
-        """Return whether the beginning of a room is known."""
-        return not room.missing
+        """Return whether the beginning of a room is known, or of what has not expired of it."""
+        return not room.missing or self._history.has_expired(room)
 
     async def go_on(self, room: Room) -> bool:
         """Fetch events before the oldest known one; return whether there are more now than when this was called.
@@ -55,7 +58,7 @@ class Backfill:
         False if there are none, or no server gives them.
         """
         before = room.missing
-        if not before:
+        if self.is_complete(room):
             return False
         async with self._locks(room.id):
             missing = room.missing

@@ -44,6 +44,10 @@ class History:
         """Return the position up to which the history of a room has expired, 0 if none has."""
         return self._floors.get(room.number, 0)
 
+    def has_expired(self, room: Numbered) -> bool:
+        """Return whether the beginning of a room's history has expired: what was before it has, too."""
+        return room.number in self._floors
+
     async def timeline(self, room: Numbered, user_id: str) -> VisibilityTimeline:
         """Return what `user_id` may see of `room`, as it stands now."""
         versions = await self._state.versions(room.number, VISIBILITY, "")

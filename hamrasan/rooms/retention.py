@@ -5,7 +5,8 @@ files, relations, counts. Of the event there remains what holds the room's chain
 time - and nobody is shown that either: history begins after it. State stays, for it is what the room is.
 
 The oldest go first, in small steps that are each durable with the place up to which all has expired; so a server that
-stops in the middle goes on from there.
+stops in the middle goes on from there. What other servers sent from before this one was in a room is the oldest; once
+something has expired, no more of it is asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hamrasan.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from hamrasan.rooms.decision import EventRedacted
 from hamrasan.runtime.clock import Clock
 from hamrasan.runtime.slices import give_way
-from hamrasan.storage.ports.journal import Batch, Journal, Position
+from hamrasan.storage.ports.journal import FIRST_POSITION, Batch, Journal, Position
 from hamrasan.storage.ports.retention import EXPIRED, PutHistoryFloor, RetentionReader
 from hamrasan.storage.ports.rooms import (
     EventReader,
@@ -118,7 +119,7 @@ class Retention:
         if lifetime is None or version is None:
             return
         before_ts = self._clock.now_ms() - lifetime
-        floor = begun = self._floors.get(room.room, 0)
+        floor = begun = self._floors.get(room.room, FIRST_POSITION)
         while True:
             upto = self._journal.durable
             page = await self._events.page(room.room, floor, upto, EVENTS_AT_ONCE, backwards=False)

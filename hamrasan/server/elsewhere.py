@@ -57,7 +57,7 @@ def build_elsewhere(
     return ElsewhereServices(
         remote_queries=queries,
         remote_keys=remote_keys,
-        backfill=Backfill(client, federation.pdu_checks, rooms.reception, store.events, name),
+        backfill=Backfill(client, federation.pdu_checks, rooms.reception, store.events, rooms.history, name),
         find_elsewhere=find_elsewhere,
         spaces=Spaces(rooms.discovery, find_elsewhere, store.state, clock, ground.entropy),
         ask_for_keys=AskForKeys(encryption.keys, encryption.key_query, remote_keys, store.cross_signing),

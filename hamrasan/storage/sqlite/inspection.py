@@ -32,7 +32,8 @@ POSITIONS = {
     "device_list_changes": "SELECT min(position), max(position) FROM device_list_changes",
     "waiting_pushes": "SELECT min(position), max(position) FROM waiting_pushes",
     "signature_news": "SELECT min(position), max(position) FROM signature_news",
-    "history_floors": "SELECT min(position), max(position) FROM history_floors",
+    "history_floors": "SELECT (SELECT min(position) FROM history_floors WHERE position > 0), max(position)"
+    " FROM history_floors",
     "room_servers": "SELECT min(position), max(position) FROM room_servers",
     "server_messages": "SELECT min(position), max(position) FROM server_messages",
     "invitations": "SELECT min(position), max(position) FROM invitations",

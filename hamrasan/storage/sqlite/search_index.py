@@ -147,7 +147,9 @@ class SqliteSearchIndex:
         await self._write(lambda connection: _apply(connection, prepare()))
 
     async def forget(self, room: int, upto: Position) -> None:
-        """Delete the documents of a room up to a position, some at a time."""
+        """Delete the documents of a room up to a position, some at a time; what was before the first is in no index."""
+        if upto < 1:
+            return
         first, last = room << POSITION_BITS, room << POSITION_BITS | min(upto, _MAX_POSITION)
         while await self._write(lambda connection: _forget(connection, first, last)) == FORGOTTEN_AT_ONCE:
             pass
