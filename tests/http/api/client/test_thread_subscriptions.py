@@ -246,7 +246,7 @@ def test_a_page_ends_where_the_client_says(alice: Person, bob: Person, room_id: 
         ({"dir": "b", "limit": "-1"}, "M_INVALID_PARAM"),
         ({"dir": "b", "limit": "some"}, "M_INVALID_PARAM"),
         ({"dir": "b", "from": "nonsense"}, "M_INVALID_PARAM"),
-        ({"dir": "b", "to": "t1_-5"}, "M_INVALID_PARAM"),
+        ({"dir": "b", "to": "t1_five"}, "M_INVALID_PARAM"),
     ],
 )
 def test_what_cannot_be_asked_of_the_pages(alice: Person, query: Json, errcode: str) -> None:
