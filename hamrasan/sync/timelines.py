@@ -64,10 +64,17 @@ class Timelines:
     async def read(
         self, request: SyncRequest, room: Room, floor: Position, upto: Position, *, check_history: bool
     ) -> SyncTimeline:
-        """Return the room's last events in (floor, upto] as far as the client wants and, if checked, may see them."""
+        """Return the room's last events in (floor, upto] as far as the client wants and, if checked, may see them.
+
+        What was before this server came into a room is had by paging back: its timeline begins with the join.
+        """
         wanted = request.filter.room.timeline
         if wanted.matches_nothing:
             return SyncTimeline([], False, upto)
+        before_join = room.seeded - 1
+        has_past = floor < before_join <= upto
+        if has_past:
+            floor = before_join
         user_id = request.reader.user_id
         checked = check_history or floor < self._history.floor(
             room
@@ -81,7 +88,7 @@ class Timelines:
             if scan.add(page):
                 return scan.timeline(limited=True, start=scan.stopped_at)
             if complete:
-                return scan.timeline(limited=False, start=floor)
+                return scan.timeline(limited=has_past, start=floor)
             end = page[-1].stored.position - 1
             if scan.scanned >= MAX_SCANNED:
                 return scan.timeline(limited=True, start=end)
