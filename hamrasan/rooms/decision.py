@@ -90,8 +90,8 @@ class Decision:
         self._first: Position = journal.next_position if after is None else after.end
         self._next: Position = self._first
         self._events: list[StoredEvent] = []
-        self._flipped: list[StoredEvent] = []
-        self._gone: list[StateKey] = []
+        self._flips: dict[StateKey, StoredEvent | None] | None = None
+        """What became state, or (None) is no state any more, without being sent now."""
         self._undo: list[Callable[[], None]] = []
         self.batch = Batch()
 
@@ -174,10 +174,9 @@ class Decision:
                 room.restore_state(key, None)
             else:
                 room.put_state(stored)
-        if stored is None:
-            self._gone.append(key)
-        else:
-            self._flipped.append(stored)
+        if self._flips is None:
+            self._flips = {}
+        self._flips[key] = stored
 
     def _flip_member(self, user_id: str, stored: StoredEvent | None, position: Position) -> None:
         room, writes = self._room, self.batch.writes
@@ -232,15 +231,20 @@ class Decision:
         batch = self.batch
         batch.positions = self._next - self._first
         batch.feed.insert(0, RoomEvents(self._room.id, self._events))
-        if self._flipped or self._gone:
-            room = self._room
-            batch.feed.append(StateFlipped(room.id, room.number, room.state_head, self._flipped, self._gone))
+        if self._flips is not None:
+            batch.feed.append(self._flipped(self._flips))
         if self._after is not None:
             before = self._after._complete()
             batch.positions += before.positions
             batch.writes[:0] = before.writes
             batch.feed[:0] = before.feed
         return batch
+
+    def _flipped(self, flips: Mapping[StateKey, StoredEvent | None]) -> StateFlipped:
+        room = self._room
+        events = [stored for stored in flips.values() if stored is not None]
+        gone = [key for key, stored in flips.items() if stored is None]
+        return StateFlipped(room.id, room.number, room.state_head, events, gone)
 
     def _build(self, new: NewEvent) -> StoredEvent:
         room = self._room
@@ -274,7 +278,8 @@ class Decision:
     @property
     def _prev_events(self) -> tuple[str, ...]:
         """The extremities, after a very wide fork only the newest of them."""
-        return self._room.extremities[-MAX_PREV_EVENTS:]
+        extremities = self._room.extremities
+        return extremities if len(extremities) <= MAX_PREV_EVENTS else extremities[-MAX_PREV_EVENTS:]
 
     @property
     def _depth(self) -> int:

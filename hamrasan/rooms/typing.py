@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.runtime.clock import Clock
+from hamrasan.storage.ports.federated_rooms import StateFlipped
 from hamrasan.storage.ports.rooms import RoomEvents
 
 MAX_TYPING_MS = 120_000
@@ -64,7 +65,7 @@ class Typing:
             del self._rooms[room_id]
         self._changed(room_id)
 
-    def committed(self, item: RoomEvents) -> None:
+    def committed(self, item: RoomEvents | StateFlipped) -> None:
         """End the typing of those who are no longer in the room (listens to the journal)."""
         if item.room_id not in self._rooms:
             return

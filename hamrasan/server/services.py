@@ -97,6 +97,7 @@ from hamrasan.server.searching import build_search
 from hamrasan.server.serving import build_serving
 from hamrasan.server.syncing import build_syncing
 from hamrasan.storage.ports.accounts import AccountDeactivated, AccountRow
+from hamrasan.storage.ports.federated_rooms import StateFlipped
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import RoomEvents
 from hamrasan.storage.sqlite.store import Store
@@ -246,6 +247,7 @@ def _rooms(
     discovery = Discovery(registry, store.rooms, store.state, store.serving, name)
     typing = Typing(clock)
     journal.listen(RoomEvents, typing.committed)
+    journal.listen(StateFlipped, typing.committed)
     watched = WatchedRooms()
     journal.listen(RoomEvents, watched.committed)
     receipts = Receipts(journal, access, store.events, store.receipts, personal.account_data, clock)
