@@ -23,6 +23,8 @@ from hamrasan.runtime.log import get_logger
 
 MAX_SERVERS = 10
 """Servers that are asked for one handshake, one after another: somebody waits for the answer."""
+TEMPLATE_TIMEOUT_S = 15.0
+"""For a template: a short answer; whoever takes longer is no help with a join, and another server may be."""
 JOIN_TIMEOUT_S = 180.0
 """For the state of a room: of a very large one, that takes the other server a while to write."""
 MAX_JOIN_BYTES = 256 * 1024 * 1024
@@ -195,7 +197,7 @@ class Handshakes:
         path = path_of(f"/_matrix/federation/v1/make_{kind.value}/{{}}/{{}}", room_id, user_id)
         query: Mapping[str, Any] | None = None if kind is Handshake.LEAVE else {"ver": kind.versions}
         try:
-            return await self._client.get(server, path, query=query)
+            return await self._client.get(server, path, query=query, timeout_s=TEMPLATE_TIMEOUT_S)
         except RemoteRefused as error:
             if error.errcode != "M_INCOMPATIBLE_ROOM_VERSION":
                 raise

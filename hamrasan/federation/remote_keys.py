@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from hamrasan.federation.client import FederationClient
@@ -19,6 +20,7 @@ from hamrasan.protocol.identifiers import is_of_server, server_name_of
 from hamrasan.rooms.history import MEMBER
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
+from hamrasan.runtime.shared_work import SharedWork
 from hamrasan.runtime.tasks import ignore_failure
 from hamrasan.storage.ports.cross_signing import (
     CrossSigningReader,
@@ -79,6 +81,8 @@ class RemoteKeys:
         self._reader = reader
         self._cross_signing = cross_signing
         self._server_name = server_name
+        self._under_way: SharedWork[dict[str, UserKeys]] = SharedWork()
+        """When a key changes, everybody in a room asks for it at the same time."""
         journal.listen(RoomEvents, self._committed)
 
     async def of(
@@ -91,7 +95,7 @@ class RemoteKeys:
         known = await self._known(user_ids)
         fresh = {user_id: keys for user_id, (keys, outdated) in known.items() if not outdated}
         wanted: dict[str, list[str]] = defaultdict(list)
-        for user_id in user_ids:
+        for user_id in sorted(user_ids):
             if user_id not in fresh:
                 wanted[server_name_of(user_id)].append(user_id)
         shared = await self._reader.shared_with(
@@ -102,7 +106,9 @@ class RemoteKeys:
             found: dict[str, UserKeys] = {}
             for start in range(0, len(wanted[server]), MAX_USERS_OF_QUESTION):
                 users = wanted[server][start : start + MAX_USERS_OF_QUESTION]
-                found |= await self._ask(server, users, shared)
+                found |= await self._under_way.do(
+                    f"{server} {' '.join(users)}", partial(self._ask, server, users, shared, timeout_s)
+                )
             return found
 
         answers, failures = await _ask_all(wanted, ask, timeout_s)
@@ -148,14 +154,16 @@ class RemoteKeys:
             for row in rows
         }
 
-    async def _ask(self, server: str, user_ids: list[str], shared: set[str]) -> dict[str, UserKeys]:
+    async def _ask(
+        self, server: str, user_ids: list[str], shared: set[str], timeout_s: float
+    ) -> dict[str, UserKeys]:
         """Ask a server for the keys of its users, and keep those of users with whom a room is shared."""
         upto = self._journal.durable
         answer = await self._client.post(
             server,
             _QUERY,
             body={"device_keys": {user_id: [] for user_id in user_ids}},
-            timeout_s=MAX_TIMEOUT_S,
+            timeout_s=timeout_s,
             max_bytes=MAX_ANSWER_BYTES,
         )
         found = {user_id: _user_keys(answer, user_id) for user_id in user_ids}

@@ -11,6 +11,7 @@ from tests.push.pushing import push_to
 from tests.reading import room_path
 from tests.rooms_over_http import act, join_any
 from tests.running import Person, answered, refused
+from tests.sliding import Connection
 
 Pair = tuple[Member, Member]
 
@@ -86,6 +87,28 @@ def test_a_new_room_invites_users_of_other_servers(pair: Pair, ali: Person, baha
 def test_a_closed_room_invites_nobody_of_other_servers(ali: Person, bahar: Person) -> None:
     room_id = ali.create_room(creation_content={"m.federate": False})
     refused(act(ali, room_id, "invite", bahar), 403, "M_FORBIDDEN")
+
+
+def test_sliding_sync_shows_invites_from_outside_and_their_end(
+    pair: Pair, ali: Person, bahar: Person
+) -> None:
+    connection = Connection(bahar)
+    assert connection.rooms() == {}
+    room_id = ali.create_room(preset="private_chat", name="Tea")
+    ali.invite(room_id, bahar)
+    other = ali.create_room(preset="private_chat")
+    ali.invite(other, bahar)
+    rooms = connection.rooms(timeout=20_000)
+    told = {event["type"]: event["content"] for event in rooms[room_id]["invite_state"]}
+    assert told["m.room.name"] == {"name": "Tea"}
+    answered(act(bahar, room_id, "leave"))
+    left = connection.rooms(timeout=20_000)[room_id]
+    assert left["timeline"][-1]["content"]["membership"] == "leave"
+    answered(join_any(bahar, other))
+    joined = connection.rooms(timeout=20_000)[other]
+    assert (joined["initial"], joined["joined_count"]) == (True, 2)
+    fresh = Connection(bahar, "another").rooms()
+    assert fresh.keys() == {other}
 
 
 def test_an_invite_of_another_server_is_pushed(pair: Pair, ali: Person, bahar: Person) -> None:

@@ -168,7 +168,8 @@ def test_people_leave_return_and_are_put_out(two: Two, pair: tuple[Person, Perso
     until(lambda: membership(host, room_id, guest) == "leave")
     join(guest, room_id, server_of(host))
     act(host, room_id, "kick", guest)
-    until(lambda: room_id in guest.sync(filter='{"room":{"include_leave":true}}')["rooms"].get("leave", {}))
+    left = '{"room":{"include_leave":true}}'
+    until(lambda: room_id in guest.sync(filter=left).get("rooms", {}).get("leave", {}))
     join(guest, room_id, server_of(host))
     act(host, room_id, "ban", guest)
     until(lambda: room_id not in guest.get("/joined_rooms")["joined_rooms"])
