@@ -62,8 +62,10 @@ class RoomServers:
         Each event is to be noted, in the order of positions.
         """
         servers = await self._servers(room)
-        concerned = self._concerned(servers, stored)
         writes: list[PutRoomServer] = []
+        if room.seeded and not (servers.joined or servers.left):
+            self._begin(servers, room, writes)
+        concerned = self._concerned(servers, stored)
         if stored.type == MEMBER and stored.state_key is not None:
             self._member_changed(servers, room, stored, writes)
         if stored.position >= room.head and (stored.state_key is not None or room.id in self._flipped):
@@ -82,6 +84,19 @@ class RoomServers:
             for server, joined, position in await self._reader.room_servers(room.number):
                 (known.joined if joined else known.left)[server] = position
         return known
+
+    def _begin(self, servers: _Servers, room: Room, writes: list[PutRoomServer]) -> None:
+        """Take note of the servers that were in a room when this one came into it.
+
+        The room may be past that by now: whoever came in with the last event may have left with the next one already.
+        """
+        there = {
+            user_id.partition(":")[2]
+            for user_id, member in room.members.items()
+            if member.membership == "join" and member.position < room.seeded
+        }
+        for server in there - {self._own}:
+            self._put(servers, room, server, True, room.seeded, writes)
 
     def _concerned(self, servers: _Servers, stored: StoredEvent) -> Collection[str]:
         is_own = is_of_server(stored.sender, self._own)
