@@ -47,9 +47,14 @@ class RoomServers:
         """Take note that the state of a room changed otherwise than by an event."""
         self._flipped.add(room_id)
 
-    def concerns_nobody_else(self, room: Room) -> bool:
-        """Tell at once, for nearly all rooms that only this server is in, that nobody has to be told of an event."""
-        servers = room.servers
+    def concerns_nobody_else(self, room: Room, stored: StoredEvent) -> bool:
+        """Tell at once, for nearly all rooms that only this server is in, that nobody has to be told of an event.
+
+        Of its end an invite's or a knock's server has to be told, which is not in the room.
+        """
+        servers, user_id = room.servers, stored.state_key
+        if stored.type == MEMBER and user_id is not None and not is_of_server(user_id, self._own):
+            return False
         return (
             (not servers or (len(servers) == 1 and self._own in servers))
             and room.id not in self._rooms

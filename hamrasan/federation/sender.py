@@ -205,7 +205,7 @@ class Sender:
         writes: list[Write] = []
         for room_id, stored in events:
             loaded = parts.registry.loaded(room_id)
-            if loaded is not None and self._servers.concerns_nobody_else(loaded):
+            if loaded is not None and self._servers.concerns_nobody_else(loaded, stored):
                 continue
             if stored.flags & OUTSIDE:
                 continue

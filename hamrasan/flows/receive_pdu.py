@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hamrasan.federation.pdu_checks import PduChecks
+from hamrasan.flows.end_invitation import EndInvitation
 from hamrasan.flows.fill_gap import FillGap
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event
@@ -43,8 +44,10 @@ class ReceivePdus:
         acls: ServerAcls,
         checks: PduChecks,
         gaps: FillGap,
+        outside: EndInvitation,
         own: str,
     ) -> None:
+        self._outside = outside
         self._registry = registry
         self._reception = reception
         self._acls = acls
@@ -59,12 +62,11 @@ class ReceivePdus:
         `CommitFailed`, and `M_LIMIT_EXCEEDED` when the server is too busy: then what was taken will be known the next
         time.
         """
-        try:
-            room = await self._registry.get(room_id)
-        except MatrixError as error:
-            if error.status == 404:
-                return {}
-            raise
+        room = await self._registry.find(room_id)
+        if room is None or self._own not in room.servers:
+            await self._outside.receive(origin, room_id, room, pdus)
+        if room is None:
+            return {}
         if self._own not in room.servers:
             return _all_refused(pdus, room, NOT_HERE)
         if not self._acls.allows(room, origin):

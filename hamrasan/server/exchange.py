@@ -8,6 +8,7 @@ from hamrasan.federation.inbound import Inbound
 from hamrasan.federation.news import FederationNews
 from hamrasan.federation.room_requests import RoomRequests
 from hamrasan.federation.sender import Sender, SenderParts
+from hamrasan.flows.end_invitation import EndInvitation
 from hamrasan.flows.fill_gap import FillGap
 from hamrasan.flows.receive_pdu import ReceivePdus
 from hamrasan.http.services import (
@@ -99,5 +100,8 @@ def _inbound(
         KnownEvents(store.events, store.federated_rooms),
         own,
     )
-    pdus = ReceivePdus(rooms.registry, rooms.reception, rooms.server_acls, federation.pdu_checks, gaps, own)
+    outside = EndInvitation(rooms.invitations, federation.pdu_checks, own)
+    pdus = ReceivePdus(
+        rooms.registry, rooms.reception, rooms.server_acls, federation.pdu_checks, gaps, outside, own
+    )
     return Inbound(pdus.receive, edus, store.exchange, store.journal, ground.entropy, tasks)

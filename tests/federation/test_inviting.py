@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hamrasan.protocol.event_format import build_pdu
+from hamrasan.protocol.room_versions import room_version
 from tests.federation.across import invites, knows_as_joined, membership, seen, stripped, texts
 from tests.federation.country import Member, country
 from tests.gateways import gateway
@@ -109,6 +111,42 @@ def test_sliding_sync_shows_invites_from_outside_and_their_end(
     assert (joined["initial"], joined["joined_count"]) == (True, 2)
     fresh = Connection(bahar, "another").rooms()
     assert fresh.keys() == {other}
+
+
+def test_an_invite_is_taken_back(pair: Pair, ali: Person, bahar: Person) -> None:
+    room_id = ali.create_room(preset="private_chat")
+    ali.invite(room_id, bahar)
+    since = bahar.sync()["next_batch"]
+    answered(act(ali, room_id, "kick", bahar, reason="a mistake"))
+    told = seen(lambda: bahar.sync(since).get("rooms", {}).get("leave", {}).get(room_id))
+    [event] = told["timeline"]["events"]
+    assert (event["sender"], event["content"]["reason"]) == (ali.user_id, "a mistake")
+    assert room_id not in invites(bahar)
+
+
+def test_nobody_else_takes_an_invite_back() -> None:
+    with country("a", "b") as (a, b):
+        ali, bahar, evil = a.register("ali"), b.register("bahar"), a.land.stranger("evil")
+        room_id = ali.create_room(preset="private_chat", room_version="11")
+        ali.invite(room_id, bahar)
+        version = room_version("11")
+        pdu = build_pdu(
+            version,
+            room_id=room_id,
+            type="m.room.member",
+            sender="@eve:evil.test",
+            content={"membership": "leave"},
+            state_key=bahar.user_id,
+            origin_server_ts=1,
+            depth=9,
+            prev_events=[],
+            auth_events=[],
+        )
+        for forged in (pdu, {**pdu, "sender": ali.user_id}):
+            body = {"origin": "evil.test", "origin_server_ts": 1, "pdus": [evil.sign(forged, version)]}
+            uri = f"/_matrix/federation/v1/send/{forged['sender'][1:4]}"
+            assert evil.request(b, "PUT", uri, body).status_code == 200
+        assert room_id in invites(bahar)
 
 
 def test_an_invite_of_another_server_is_pushed(pair: Pair, ali: Person, bahar: Person) -> None:

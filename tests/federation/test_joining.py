@@ -121,6 +121,15 @@ def test_a_knock_is_answered_with_an_invite(pair: Pair, ali: Person, bahar: Pers
     assert membership(ali, room_id, bahar) == "join"
 
 
+def test_a_knock_is_turned_down(pair: Pair, ali: Person, bahar: Person) -> None:
+    initial = [{"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}}]
+    room_id = ali.create_room(preset="private_chat", initial_state=initial)
+    answered(bahar.request("POST", f"/knock/{quote(room_id, safe='')}", {}, via="a.test"))
+    since = bahar.sync()["next_batch"]
+    answered(act(ali, room_id, "kick", bahar))
+    assert seen(lambda: room_id in bahar.sync(since).get("rooms", {}).get("leave", {}))
+
+
 def test_a_knock_can_be_taken_back(pair: Pair, ali: Person, bahar: Person) -> None:
     initial = [{"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}}]
     room_id = ali.create_room(preset="private_chat", initial_state=initial)
