@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hamrasan.protocol.auth_rules import auth_types, check_auth
+from hamrasan.protocol.auth_rules import NotAllowed, auth_types, check_auth
 from hamrasan.protocol.canonical_json import compact, encode_canonical, parse_json
 from hamrasan.protocol.errors import forbidden, too_large
 from hamrasan.protocol.event import Event, StateKey
@@ -367,11 +367,16 @@ class Decision:
             flags |= MENTIONS_SOMEONE
         if notice.invites is not None:
             flags |= INVITES
-        if notice.highlights_room:
-            levels = self._room.power_levels
-            if not notice.needs_room_power or levels.of(sender) >= levels.notification("room"):
-                flags |= MENTIONS_ROOM
+        if notice.highlights_room and (not notice.needs_room_power or self._may_mention_room(sender)):
+            flags |= MENTIONS_ROOM
         return flags
+
+    def _may_mention_room(self, sender: str) -> bool:
+        levels = self._room.power_levels
+        try:
+            return levels.of(sender) >= levels.notification("room")
+        except NotAllowed:  # a level that cannot be read, in a room of an older version
+            return False
 
     def _flags_of(self, event: Event) -> int:
         return self._flags(classify(event.type, event.state_key, event.content, event.sender), event.sender)

@@ -227,8 +227,12 @@ class Reception:
             check_auth(event, room, room.version, authorised_signed=True)
         except NotAllowed:
             return None
-        stored = decision.receive(event, flags, redacted_by=self._redaction_of(room, event, target))
-        self._redact(room, decision, stored, event, target)
+        try:
+            stored = decision.receive(event, flags, redacted_by=self._redaction_of(room, event, target))
+            self._redact(room, decision, stored, event, target)
+        except BaseException:
+            decision.undo()
+            raise
         return Received(Outcome.ACCEPTED, decision.submit())
 
     def _begin(self, room: Room) -> Decision:

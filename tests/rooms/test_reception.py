@@ -324,3 +324,32 @@ def test_a_redaction_takes_effect_whichever_comes_first(tmp_path: Path) -> None:
         assert not room.pending_redactions
 
     on_receiver(tmp_path, scenario)
+
+
+def test_rooms_of_old_versions_may_hold_numbers_and_levels_that_are_none(tmp_path: Path) -> None:
+    async def scenario(receiver: Receiver) -> None:
+        world = public("5", CAROL, DAN)
+        room = await receiver.join(world)
+        levels = {"users": {ALICE: 100}, "notifications": {"room": "many"}, "ban": 50.5}
+        changed = world.send(ALICE, "m.room.power_levels", levels, "")
+        loud = world.send(CAROL, "m.room.message", {"msgtype": "m.text", "body": "@room", "x": 1e10})
+        loud_too = world.send(
+            CAROL, "m.room.message", {"msgtype": "m.text", "body": "!", "m.mentions": {"room": True}}
+        )
+        taken = [
+            world.send(who, "m.room.redaction", {}, redacts=what.event_id)
+            for who, what in ((ALICE, loud), (DAN, changed), (DAN, loud_too))
+        ]
+        outcomes = await receiver.add(room, changed, loud, loud_too, *taken)
+        assert outcomes == [Outcome.ACCEPTED] * 6
+        found = {
+            each.event_id: each for each in await receiver.store.events.by_ids(ids([changed, loud, loud_too]))
+        }
+        assert found[loud.event_id].redacted_by == taken[0].event_id
+        assert found[changed.event_id].redacted_by is None
+        assert found[loud_too.event_id].redacted_by == taken[2].event_id
+        own = world.send(ALICE, "m.room.redaction", {}, redacts=changed.event_id)
+        assert await receiver.add(room, own) == [Outcome.ACCEPTED]
+        assert await receiver.problems() == []
+
+    on_receiver(tmp_path, scenario)
