@@ -57,7 +57,7 @@ class InviteElsewhere:
         if room.content("m.room.create").get("m.federate") is False:
             raise forbidden("This room is closed to users of other servers.")
         server = server_name_of(new.state_key or "")
-        event = self._signed(room, new)
+        event = self._signed(room, await self.registry.judged(room, new))
         answer = await self._client.put(
             server,
             path_of("/_matrix/federation/v2/invite/{}/{}", room.id, event.event_id),

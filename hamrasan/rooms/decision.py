@@ -11,7 +11,7 @@ from typing import Any
 
 from hamrasan.protocol.auth_rules import NotAllowed, auth_types, check_auth
 from hamrasan.protocol.canonical_json import compact, encode_canonical, parse_json
-from hamrasan.protocol.errors import forbidden, too_large
+from hamrasan.protocol.errors import forbidden, too_large, unavailable
 from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.event_format import build_pdu, max_depth
 from hamrasan.protocol.hashing import (
@@ -254,6 +254,10 @@ class Decision:
             content, envelope, event_id = self._seal_message(new, auth_events)
         else:
             content, envelope, event_id = self._seal(new, auth_events)
+        if new.signed is not None:
+            if new.signed.event_id != event_id:
+                raise unavailable("The room went on while the event was judged; please try again.")
+            envelope = encode_canonical({**parse_json(envelope), "signatures": new.signed.signatures})
         _check_size(new, len(content) + len(envelope))
         relation = relation_of(new.content)
         return StoredEvent(

@@ -16,6 +16,13 @@ class Transaction(NamedTuple):
     txn_id: str
 
 
+class Signed(NamedTuple):
+    """Signatures, and the id of the event that they are for: as the room was then."""
+
+    event_id: str
+    signatures: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event before the room has decided on it."""
@@ -31,3 +38,5 @@ class NewEvent:
     """A member of this server vouches for a restricted join, so this server will sign it."""
     origin_server_ts: int | None = None
     """When it was sent, if an application service says so; else it is now."""
+    signed: Signed | None = None
+    """With what it was signed before it is in the room, by a policy server; other events are signed late."""

@@ -8,7 +8,7 @@ synchronous stretch if the room is still as it was; else it is gathered again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from hamrasan.rooms.known_events import Known, KnownEvents
 from hamrasan.rooms.outliers import Outliers, side_event
 from hamrasan.rooms.past import Past
 from hamrasan.rooms.placing import Placing, Verdict
+from hamrasan.rooms.policy_servers import POLICY
 from hamrasan.rooms.redactions import MAX_PENDING_REDACTIONS, REDACTION, may_redact
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.resolution import Resolution
@@ -70,6 +71,10 @@ class MissingEvents(Exception):
         """What it or others that were given cite as auth events: to be handed over by `add_outliers`."""
 
 
+Judge = Callable[[Room, Event], Awaitable[Event | None]]
+"""Returns an event, perhaps with one signature more; None if the room's policy server does not recommend it."""
+
+
 class Received(NamedTuple):
     """What became of an event, and what ends when that is durable (None: it is)."""
 
@@ -94,6 +99,7 @@ class Reception:
         self._seeding = Seeding(registry, self._outliers)
         self._past = Past(registry, self._known)
         self._locks = KeyedLocks()
+        self._judge: Judge | None = None
 
     async def add(
         self,
@@ -126,13 +132,21 @@ class Reception:
         Raises `MissingEvents`; `M_LIMIT_EXCEEDED` and 503 when the server is too busy.
         """
         flags = FORWARD if forward else 0
-        received = await self._add_at_the_end(room, event, flags)
+        recommended = True
+        if POLICY in room.state and self._judge is not None:
+            signed = await self._judge(room, event)
+            event, recommended = signed or event, signed is not None
+        received = await self._add_at_the_end(room, event, flags) if recommended else None
         if received is not None:
             return received
         async with self._locks(room.id):
             if state_before is not None:
                 await self._outliers.add(room, state_before)
-            return await self._add_anywhere(room, event, flags, state_before)
+            return await self._add_anywhere(room, event, flags, state_before, recommended)
+
+    def judge_with(self, judge: Judge) -> None:
+        """Have what comes into rooms with a policy server judged by it; what it does not recommend is soft-failed."""
+        self._judge = judge
 
     async def add_outliers(self, room: Room, events: Sequence[Event]) -> None:
         """Keep auth events that were fetched, in any order; each is checked by its own auth events.
@@ -241,7 +255,12 @@ class Reception:
     # All other cases.
 
     async def _add_anywhere(
-        self, room: Room, event: Event, flags: int, state_before: Sequence[Event] | None
+        self,
+        room: Room,
+        event: Event,
+        flags: int,
+        state_before: Sequence[Event] | None,
+        recommended: bool = True,
     ) -> Received:
         for _ in range(MAX_ATTEMPTS):
             await self._journal.submit(Batch())  # then everything that was decided before is durable
@@ -258,6 +277,8 @@ class Reception:
             verdict = await self._placing.judge(room, event, base, state_before)
             if verdict.missing_prev or verdict.missing_auth:
                 raise MissingEvents(verdict.missing_prev, verdict.missing_auth)
+            if verdict.outcome is None and not recommended:
+                verdict.outcome = SOFT_FAILED
             if not _is_still(room, moment, verdict):
                 continue
             if target is None and _target_may_have_come(room, event):

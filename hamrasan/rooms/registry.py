@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
 from hamrasan.protocol.errors import MatrixError, not_found
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
+from hamrasan.rooms.policy_servers import POLICY
 from hamrasan.rooms.room import Member, Room
 from hamrasan.rooms.transactions import REMEMBERED, Transactions
 from hamrasan.runtime.clock import Clock
@@ -27,6 +29,9 @@ MAX_LOADED_ROOMS = 4_096
 """Rooms kept in memory while nobody holds them: about 20 kB each for small ones."""
 TAIL_ON_LOAD = 32
 """Events read when a room is loaded: what an initial sync asks for is 10 or 20."""
+
+Judge = Callable[[Room, NewEvent], Awaitable[NewEvent]]
+"""Returns an event as it can be sent, with the signatures that it needs before; raises if it must not be."""
 
 
 class RoomRegistry:
@@ -51,6 +56,7 @@ class RoomRegistry:
         self._recent: OrderedDict[str, Room] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._last_number = 0
+        self._judge: Judge | None = None
         journal.listen(RoomEvents, self._committed)
         journal.listen(EventRedacted, self._redacted)
         journal.on_failure(self._drop_undurable)
@@ -140,9 +146,26 @@ class RoomRegistry:
                 return known, None
         if new.state_key is not None and (same := self._same_state(room, new)) is not None:
             return same, None
+        if POLICY in room.state:
+            new = await self.judged(room, new)
+            if new.txn is not None and (known := await self.find_transaction(room, new.sender, new.txn)):
+                return known, None  # repeated while the first was judged
         decision = self.begin(room)
         stored = decision.add(new)
         return stored.event_id, decision.submit()
+
+    def judge_with(self, judge: Judge) -> None:
+        """Have what is sent into rooms with a policy server judged by it."""
+        self._judge = judge
+
+    async def judged(self, room: Room, new: NewEvent) -> NewEvent:
+        """Return an event with its policy server's signature, if the room has one; to be added without waiting.
+
+        Raises what the policy server refuses.
+        """
+        if self._judge is None or POLICY not in room.state:
+            return new
+        return await self._judge(room, new)
 
     async def find_transaction(self, room: Room, sender: str, txn: Transaction) -> str | None:
         """Return the id of the event that this transaction made before, once that event is durable."""

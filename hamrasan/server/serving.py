@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hamrasan.encryption.served_devices import ServedDevices
+from hamrasan.flows.ask_policy_server import AskPolicyServer
 from hamrasan.flows.exchange_invite import ExchangeInvite
 from hamrasan.flows.serve_handshakes import ServeHandshakes
 from hamrasan.flows.serve_join import ServeJoin
@@ -37,6 +38,9 @@ def build_serving(
     events, registry = rooms.federated_events, rooms.registry
     access = ServerAccess(registry, rooms.server_acls, ground.settings.server_name)
     history = ServerHistory(store.state, store.serving, rooms.history, rooms.erasure, ground.clock)
+    policies = AskPolicyServer(registry, federation.federation, federation.own_keys)
+    registry.judge_with(policies.before_sending)
+    rooms.reception.judge_with(policies.on_receipt)
     handshakes = ServeHandshakes(
         access,
         registry,

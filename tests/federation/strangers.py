@@ -58,6 +58,7 @@ def raw_answer(*pieces: bytes) -> Behaviour:
 def text_answer(body: bytes, status: int = 200, **headers: str) -> Behaviour:
     """Answer with a body and headers (with `_` for `-` in their names)."""
     lines = [f"HTTP/1.1 {status} Told", f"Content-Length: {len(body)}", "Content-Type: application/json"]
+    lines.append("Connection: close")  # as it does once it has answered
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return raw_answer("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
