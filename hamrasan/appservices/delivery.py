@@ -16,7 +16,7 @@ from hamrasan.appservices.client import ServiceClient
 from hamrasan.appservices.interest import Interest
 from hamrasan.appservices.news import Extras, News, NewsSources
 from hamrasan.policy.application_services import ApplicationService
-from hamrasan.protocol.canonical_json import parse_json
+from hamrasan.protocol.canonical_json import encode_json, parse_json
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.rooms.followers import EventFeed, FollowedEvent, Follower
 from hamrasan.rooms.membership import MEMBER
@@ -35,6 +35,7 @@ from hamrasan.storage.ports.application_services import (
     ServiceTransactionsAdded,
 )
 from hamrasan.storage.ports.cursors import CursorReader, PutCursor
+from hamrasan.storage.ports.invitations import InvitationRow
 from hamrasan.storage.ports.journal import Batch, Journal, Position
 
 MAX_TRANSACTION_BYTES = 512 * 1024
@@ -52,6 +53,8 @@ away for weeks costs nothing."""
 MAX_COMPANIONS = 1_000
 """Members of an encrypted room that a service's user comes into whose devices are told of as new; in a larger one the
 service asks for their keys when it first writes to them, as libraries do anyway."""
+MAX_INVITATIONS = 1_000
+"""Invites of other servers that wait to be told; the oldest go, when a service takes nothing for long."""
 ENCRYPTION = "m.room.encryption"
 TXN_ID_LETTERS = 20
 """Nobody ever draws the same twice."""
@@ -84,6 +87,8 @@ class Delivery:
         self._changed = asyncio.Event()
         """Something was added to what waits, or taken from it, or there is news."""
         self._retry = asyncio.Event()
+        self._invitations: deque[InvitationRow] = deque(maxlen=MAX_INVITATIONS)
+        self._changed_outside = asyncio.Event()
         self._composing = asyncio.Lock()
         self._interest: Interest | None = None
         self._news: News | None = None
@@ -103,6 +108,7 @@ class Delivery:
         async with asyncio.TaskGroup() as group:
             group.create_task(follower.run())
             group.create_task(self._tell_news())
+            group.create_task(self._tell_invitations())
             group.create_task(self._send_all())
 
     async def _begin_cursor(self) -> Position:
@@ -139,6 +145,12 @@ class Delivery:
         """Take note that the aliases of a room changed."""
         if self._interest is not None:
             self._interest.aliases_changed(room_id)
+
+    def invitation_changed(self, row: InvitationRow) -> None:
+        """Take note that a user is invited from outside, or is so no longer: there is no event of it to follow."""
+        if self._interest is not None and self._interest.has_user(row.user_id):
+            self._invitations.append(row)
+            self._changed_outside.set()
 
     def retry_now(self) -> None:
         """Do not wait any longer: the service is there again."""
@@ -188,6 +200,18 @@ class Delivery:
             while self._waiting or self._news.is_empty:
                 await self._wait_for_change()
             batch = await self._batch([])
+            if batch is not None:
+                await self._parts.journal.submit(batch)
+
+    async def _tell_invitations(self) -> None:
+        """Send invites into rooms that this server is not in; what a crash takes away is only seen in `/sync`."""
+        while True:
+            while not self._invitations:
+                self._changed_outside.clear()
+                await self._changed_outside.wait()
+            while len(self._waiting) >= MAX_WAITING:
+                await self._wait_for_change()
+            batch = await self._batch([_invitation(self._invitations.popleft())])
             if batch is not None:
                 await self._parts.journal.submit(batch)
 
@@ -289,6 +313,14 @@ class Delivery:
         except OutboundFailed as error:
             return str(error)
         return None if 200 <= answer.status < 300 else f"it answers {answer.status}"
+
+
+def _invitation(row: InvitationRow) -> bytes:
+    """Return a membership of a room from outside in the client's form, with what was told of the room."""
+    pdu = parse_json(row.event)
+    names = ("content", "origin_server_ts", "sender", "state_key", "type")
+    event = {"event_id": row.event_id, "room_id": row.room_id, **{name: pdu[name] for name in names}}
+    return encode_json({**event, "unsigned": {"invite_room_state": parse_json(row.state)}})
 
 
 def _bodies(service: ApplicationService, events: Sequence[bytes], extras: Extras) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from hamrasan.runtime.tasks import TaskSupervisor
 from hamrasan.storage.ports.application_services import ServiceTransactionsAdded
 from hamrasan.storage.ports.devices import DeviceChanged
 from hamrasan.storage.ports.encryption import KeyCountsChanged, ToDeviceSent
+from hamrasan.storage.ports.invitations import InvitationChanged
 from hamrasan.storage.ports.journal import Journal
 from hamrasan.storage.ports.rooms import AliasesChanged
 from hamrasan.storage.ports.user_data import ReceiptChanged
@@ -37,6 +38,7 @@ class Dispatcher:
         self._updating = asyncio.Lock()
         journal.listen(ServiceTransactionsAdded, self._added)
         journal.listen(AliasesChanged, self._aliases_changed)
+        journal.listen(InvitationChanged, self._invitation_changed)
         for kind in (ReceiptChanged, DeviceChanged, ToDeviceSent, KeyCountsChanged):
             journal.listen(kind, self._committed)
         typing.on_change(self._typing_changed)
@@ -80,6 +82,10 @@ class Dispatcher:
     def _aliases_changed(self, item: AliasesChanged) -> None:
         for delivery in self._deliveries.values():
             delivery.aliases_changed(item.room_id)
+
+    def _invitation_changed(self, item: InvitationChanged) -> None:
+        for delivery in self._deliveries.values():
+            delivery.invitation_changed(item.row)
 
     def _typing_changed(self, room_id: str, _serial: int) -> None:
         for delivery in self._deliveries.values():

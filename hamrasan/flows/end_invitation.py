@@ -1,4 +1,4 @@
-"""Hearing from another server that an invite was taken back, or a knock turned down, where nobody here is in the room."""
+"""Hearing from another server that an invite was taken back, or a knock turned down, in a room of others only."""
 
 from __future__ import annotations
 

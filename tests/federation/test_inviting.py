@@ -6,11 +6,13 @@ import pytest
 
 from hamrasan.protocol.event_format import build_pdu
 from hamrasan.protocol.room_versions import room_version
+from tests.application_services import Bridge
 from tests.federation.across import invites, knows_as_joined, membership, seen, stripped, texts
-from tests.federation.country import Member, country
+from tests.federation.country import Member, country, land
 from tests.gateways import gateway
 from tests.push.pushing import push_to
 from tests.reading import room_path
+from tests.registrations import write_registration
 from tests.rooms_over_http import act, join_any
 from tests.running import Person, answered, refused
 from tests.sliding import Connection
@@ -170,6 +172,23 @@ def test_who_left_a_room_does_not_change_what_this_server_still_knows_of_it(
     path = room_path(room_id, "state", "m.room.member", bahar.user_id)
     refused(bahar.request("PUT", path, {"membership": "join"}), 403, "M_FORBIDDEN")
     assert not knows_as_joined(bahar, room_id)
+
+
+def test_a_bridge_hears_of_invites_of_other_servers() -> None:
+    users = [{"regex": r"@_bridge_.*:b\.test", "exclusive": True}]
+    bridge = Bridge(namespaces={"users": users, "aliases": [], "rooms": []})
+    with land() as empty:
+        write_registration(empty.folder / "b.test", bridge.registration)
+        a, _ = empty.found("a"), empty.found("b")
+        ali = a.register("ali")
+        room_id = ali.create_room(preset="private_chat", name="Bridged")
+        answered(ali.request("POST", room_path(room_id, "invite"), {"user_id": "@_bridge_bot:b.test"}))
+        bridge.wait(lambda: bridge.events)
+        [event] = bridge.events
+        assert (event["room_id"], event["state_key"]) == (room_id, "@_bridge_bot:b.test")
+        told = {each["type"]: each["content"] for each in event["unsigned"]["invite_room_state"]}
+        assert told["m.room.name"] == {"name": "Bridged"}
+    bridge.close()
 
 
 def test_an_invite_survives_a_restart() -> None:
