@@ -28,8 +28,12 @@ from hamrasan.storage.ports.federated_rooms import BranchRow
 from hamrasan.storage.ports.journal import Batch
 from hamrasan.storage.ports.rooms import OUTSIDE, StoredEvent
 
-MAX_SIGNATURES = 20_000
-"""Signatures of this server's events that are kept (about 200 bytes each): an event goes to all servers of a room."""
+MAX_SIGNATURES = 100_000
+"""Signatures of this server's events that are kept (about 250 bytes each): an event goes to all servers of a room, and
+to whoever joins a large room go as many as it has members.
+"""
+MAX_ROOMS = 10_000
+"""Rooms of which id and version are kept by number."""
 MAX_CHAIN = 200_000
 """Events of one auth chain. The state of a room of 100,000 members leads to a few more than it has entries."""
 READ_AT_ONCE = 100
@@ -47,8 +51,8 @@ class FederatedEvents:
         self._known = KnownEvents(registry.events, registry.federated)
         self._branches = Branches(registry.events, registry.state, registry.federated)
         self._resolution = Resolution(self._branches, self._known, registry.state, registry.federated)
-        self._signatures: BoundedCache[str, Mapping[str, Any]] = BoundedCache(MAX_SIGNATURES)
-        self._rooms: BoundedCache[int, tuple[str, RoomVersion]] = BoundedCache(MAX_SIGNATURES)
+        self._signatures: BoundedCache[str, str] = BoundedCache(MAX_SIGNATURES)
+        self._rooms: BoundedCache[int, tuple[str, RoomVersion]] = BoundedCache(MAX_ROOMS)
 
     async def pdus(self, event_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return events by their ids in federation format, in the order asked for; unknown ones are left out.
@@ -72,12 +76,13 @@ class FederatedEvents:
         room_id, version = await self._room(stored.room)
         pdu = pdu_of(stored, room_id, version)
         if "signatures" not in pdu:
-            signatures = self._signatures.get(stored.event_id)
-            if signatures is None:
-                signed = sign_event(pdu, version, self._server_name, self._key)
-                signatures = signed["signatures"]
-                self._signatures.put(stored.event_id, signatures)
-            pdu["signatures"] = signatures
+            name, key_id = self._server_name, self._key.key_id
+            signature = self._signatures.get(stored.event_id)
+            if signature is None:
+                signed = sign_event(pdu, version, name, self._key)
+                signature = signed["signatures"][name][key_id]
+                self._signatures.put(stored.event_id, signature)
+            pdu["signatures"] = {name: {key_id: signature}}
         return pdu
 
     async def state_before(self, room: Room, event_id: str) -> dict[StateKey, str]:
