@@ -114,7 +114,9 @@ class ServeHandshakes:
             return pdu
         if not is_of_server(authoriser, own):
             return pdu
-        if needs_condition(room, pdu["sender"]):
+        if room.membership(pdu["sender"]) not in ("join", "invite"):
+            if not needs_condition(room, pdu["sender"]):
+                raise forbidden("Nobody here vouches for this join; please ask for a new template.")
             await self._voucher(room, pdu["sender"])
         return sign_event(pdu, room.version, own, self._keys.current)
 

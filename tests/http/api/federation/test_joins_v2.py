@@ -168,6 +168,27 @@ def test_nobody_is_named_as_voucher_who_does_not_vouch(alice: Person, there: Vis
     assert zahra not in alice.get(f"/rooms/{room_id}/joined_members")["joined"]
 
 
+def test_a_join_that_was_vouched_for_can_be_repeated_but_not_carried_elsewhere(
+    alice: Person, there: Visitor
+) -> None:
+    space, zahra = alice.create_room(preset="public_chat"), there.user("vouched")
+    room_id = restricted(alice, space)
+    there.join(space, zahra)
+    version, event = there.template("join", room_id, zahra)
+    event_id, pdu = there.signed(event, version)
+    alice.put(f"/rooms/{room_id}/state/m.room.join_rules", {"join_rule": "invite"})
+    refused(there.send("join", room_id, event_id, pdu), 403, "M_FORBIDDEN")
+    rules = {
+        "join_rule": "restricted",
+        "allow": [{"type": "m.room_membership", "room_id": space}],
+    }
+    alice.put(f"/rooms/{room_id}/state/m.room.join_rules", rules)
+    version, event = there.template("join", room_id, zahra)
+    event_id, pdu = there.signed(event, version)
+    first = answered(there.send("join", room_id, event_id, pdu))
+    assert answered(there.send("join", room_id, event_id, pdu)) == first
+
+
 def test_other_servers_in_the_room_hear_of_a_join(alice: Person, there: Visitor, elsewhere: Visitor) -> None:
     room_id = alice.create_room(preset="public_chat")
     there.join(room_id, there.user("first"))
