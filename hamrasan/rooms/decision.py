@@ -21,7 +21,7 @@ from hamrasan.protocol.hashing import (
     seal_message,
     seals_as_message,
 )
-from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_PREV_EVENTS, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
+from hamrasan.protocol.limits import MAX_EVENT_BYTES, MAX_STATE_KEY_BYTES, MAX_TYPE_BYTES
 from hamrasan.protocol.push_rules.classify import EventNotice, classify
 from hamrasan.protocol.relations import relation_of
 from hamrasan.rooms.new_event import NewEvent
@@ -280,12 +280,6 @@ class Decision:
         )
 
     @property
-    def _prev_events(self) -> tuple[str, ...]:
-        """The extremities, after a very wide fork only the newest of them."""
-        extremities = self._room.extremities
-        return extremities if len(extremities) <= MAX_PREV_EVENTS else extremities[-MAX_PREV_EVENTS:]
-
-    @property
     def _depth(self) -> int:
         return min(self._room.depth + 1, max_depth(self._room.version))
 
@@ -328,7 +322,7 @@ class Decision:
             state_key=new.state_key,
             origin_server_ts=self._sent_ms,
             depth=self._depth,
-            prev_events=list(self._prev_events),
+            prev_events=list(room.extremities),
             auth_events=auth_events,
             redacts=None if new.redacts is None else new.redacts.event_id,
         )
@@ -350,7 +344,7 @@ class Decision:
             content=content,
             origin_server_ts=self._sent_ms,
             depth=self._depth,
-            prev_events=self._prev_events,
+            prev_events=room.extremities,
             auth_events=auth_events,
         )
         return content, envelope, event_id

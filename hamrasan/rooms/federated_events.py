@@ -13,7 +13,6 @@ from hamrasan.protocol.canonical_json import parse_json
 from hamrasan.protocol.errors import not_found
 from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.event_format import build_pdu, max_depth
-from hamrasan.protocol.limits import MAX_PREV_EVENTS
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.protocol.signing import SigningKey, sign_event
 from hamrasan.rooms.branches import BEFORE, Branches
@@ -157,7 +156,7 @@ class FederatedEvents:
             state_key=state_key,
             origin_server_ts=self._registry.clock.now_ms(),
             depth=min(room.depth + 1, max_depth(version)),
-            prev_events=list(room.extremities[-MAX_PREV_EVENTS:]),
+            prev_events=list(room.extremities),
             auth_events=[each for key in keys if (each := room.state_event_id(key)) is not None],
         )
         event = Event(

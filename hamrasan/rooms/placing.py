@@ -17,6 +17,7 @@ from hamrasan.protocol.auth_rules import (
     deciding_types,
 )
 from hamrasan.protocol.event import Event, StateKey
+from hamrasan.protocol.limits import MAX_PREV_EVENTS
 from hamrasan.rooms.branches import Branches, BranchView, Delta, between, changed
 from hamrasan.rooms.known_events import READ_AT_ONCE, Known, KnownEvents
 from hamrasan.rooms.resolution import Resolution
@@ -27,12 +28,12 @@ from hamrasan.storage.ports.federated_rooms import REJECTED, SOFT_FAILED
 from hamrasan.storage.ports.journal import Position
 from hamrasan.storage.ports.rooms import StoredEvent
 
-MAX_EXTREMITIES_OF_SERVER = 10
+MAX_EXTREMITIES_OF_SERVER = 5
 """Last events of one room that are those of one server. It follows its own events, so it has one, or a few where it was
 taken apart; who sends one fork after the other drops its own first ones."""
-MAX_EXTREMITIES = 100
-"""Last events of one room. What comes beyond is taken in, but counts only once something follows it: all of them are
-brought together with each event, and a crowd of servers could make any number."""
+MAX_EXTREMITIES = MAX_PREV_EVENTS
+"""Last events of one room: as many as the next event can follow, so that it brings all of them together. What comes
+beyond is taken in, but counts only once something follows it."""
 MAX_COVERED = 100
 """Events beside the room through which is looked for what an event follows."""
 
