@@ -89,6 +89,8 @@ class Destination:
         self.receipts: BoundedCache[ReceiptKey, ReceiptChanged] = BoundedCache(MAX_RECEIPTS)
         self.presence: BoundedCache[str, None] = BoundedCache(MAX_PRESENCE)
         self.devices: BoundedCache[str, Position] = BoundedCache(MAX_DEVICE_USERS)
+        self.is_to_be_greeted = False
+        """It is to hear that this server is there, if there is nothing else to tell it."""
         self.has_messages = False
         self.messages_upto = NOTHING_SENT
         self.failures = 0
@@ -126,6 +128,7 @@ class Destination:
             or self.is_behind
             or self.has_messages
             or self.has_to_recall
+            or self.is_to_be_greeted
             or len(self.typing)
             or len(self.receipts)
             or len(self.presence)

@@ -29,8 +29,9 @@ class _Servers:
     def __init__(self) -> None:
         self.joined: dict[str, Position] = {}
         """Each with the position since which it is there."""
-        self.left: dict[str, Position] = {}
-        """Servers that are no longer there, with the position of their going; of use only after a restart."""
+        self.left: dict[str, tuple[Position, Position]] = {}
+        """Servers that are no longer there, with the positions of their coming and going; of use only after a restart.
+        """
 
 
 class RoomServers:
@@ -42,6 +43,10 @@ class RoomServers:
         self._rooms: BoundedCache[str, _Servers] = BoundedCache(MAX_ROOMS)
         self._flipped: set[str] = set()
         """Rooms whose state has changed otherwise than by an event."""
+
+    def forget(self) -> None:
+        """Read from the store from now on what is known of each room."""
+        self._rooms.clear()
 
     def flipped(self, room_id: str) -> None:
         """Take note that the state of a room changed otherwise than by an event."""
@@ -86,8 +91,11 @@ class RoomServers:
         known = self._rooms.get(room.id)
         if known is None:
             known = _Servers()
-            for server, joined, position in await self._reader.room_servers(room.number):
-                (known.joined if joined else known.left)[server] = position
+            for server, joined, position, since in await self._reader.room_servers(room.number):
+                if joined:
+                    known.joined[server] = since
+                else:
+                    known.left[server] = (since, position)
         return known
 
     def _begin(self, servers: _Servers, room: Room, writes: list[PutRoomServer]) -> None:
@@ -109,7 +117,7 @@ class RoomServers:
             return ()
         position = stored.position
         concerned = {server for server, since in servers.joined.items() if since < position}
-        concerned |= {server for server, until in servers.left.items() if until >= position}
+        concerned |= {server for server, (came, went) in servers.left.items() if came < position <= went}
         if stored.type == MEMBER and stored.state_key is not None and is_own:
             # Who is only invited is told when that is taken back, and who is banned before they ever came, that too.
             server = stored.state_key.partition(":")[2]
@@ -151,7 +159,10 @@ class RoomServers:
         position: Position,
         writes: list[PutRoomServer],
     ) -> None:
-        servers.joined.pop(server, None)
+        since = servers.joined.pop(server, position)
         servers.left.pop(server, None)
-        (servers.joined if joined else servers.left)[server] = position
-        writes.append(PutRoomServer(room.number, server, joined, position))
+        if joined:
+            since = servers.joined[server] = position
+        else:
+            servers.left[server] = (since, position)
+        writes.append(PutRoomServer(room.number, server, joined, position, since))

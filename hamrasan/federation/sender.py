@@ -65,6 +65,8 @@ MAX_HOLDING = 1_000
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 3_600.0
 """The pause after a refusal doubles up to an hour. For servers that cannot be reached see `back_off`."""
+MAX_GREETED = 1_000
+"""Servers that hear from this one when it starts: so they know that it is there again, and send what it has missed."""
 MAX_RECALLED = 5_000
 """Receipts that are looked for after a restart."""
 
@@ -146,6 +148,7 @@ class Sender:
 
     async def run(self) -> None:
         """Follow the committed events until cancelled. Raises `CommitFailed`; run again, it goes on."""
+        self._servers.forget()  # it may know what could not be written
         if self._upto is None:
             self._upto = self._saved = await self._recall()
         async with asyncio.TaskGroup() as group:
@@ -166,6 +169,8 @@ class Sender:
         for server in await parts.exchange.servers_with_messages():
             self.destination(server).has_messages = True
         await self._recall_edus(saved, now)
+        for server in await parts.exchange.servers(parts.own, MAX_GREETED):
+            self.destination(server).is_to_be_greeted = True
         return saved
 
     async def _recall_edus(self, after: Position, upto: Position, only: Destination | None = None) -> None:
@@ -299,7 +304,7 @@ class Sender:
         events = await self._next_events(destination)
         edus = await self._parts.edus.next_of(destination)
         was_planned = destination.plan is not None
-        if not events and not edus.texts:
+        if not (events or edus.texts or destination.is_to_be_greeted):
             if was_planned:
                 destination.has_planned(None)
             self._write_cursor(destination, [])
@@ -311,6 +316,7 @@ class Sender:
             self._failed(destination, error)
             return
         destination.failures = 0
+        destination.is_to_be_greeted = False
         self._has_sent = True
         if was_planned:
             destination.has_planned(events[-1].position if events else None)
@@ -356,10 +362,8 @@ class Sender:
         return [OutgoingEvent(rooms[stored.room], stored) for stored in found]
 
     async def _make_pdus(self, events: Sequence[OutgoingEvent]) -> None:
-        if events:
-            pdus = await self._parts.federated.pdus([event.stored.event_id for event in events])
-            for event in events:
-                event.pdu = encode_lenient_canonical(pdus[event.stored.event_id])
+        for event in events:
+            event.pdu = encode_lenient_canonical(await self._parts.federated.pdu(event.stored))
 
     async def _send(
         self, destination: Destination, events: Sequence[OutgoingEvent], edus: OutgoingEdus
@@ -399,6 +403,7 @@ class Sender:
         destination.failures += 1
         _log.info("a transaction was not taken", server=destination.name, reason=error.message)
         destination.fall_behind()
+        destination.is_to_be_greeted = False
         destination.typing.clear()
         destination.presence.clear()
         floor = destination.floor

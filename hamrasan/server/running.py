@@ -6,7 +6,7 @@ import asyncio
 import gc
 import ssl
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from hamrasan.accounts.passwords import COST, PasswordCost
 from hamrasan.accounts.upstream.providers import load_providers
@@ -23,6 +23,7 @@ from hamrasan.http.servers import recognises_servers
 from hamrasan.http.services import Ground, Services
 from hamrasan.policy.application_services import ApplicationServices
 from hamrasan.policy.registration_files import RegistrationsUnusable, load_registrations
+from hamrasan.protocol.errors import MatrixError
 from hamrasan.runtime.clock import Clock, SystemClock
 from hamrasan.runtime.entropy import Entropy, SystemEntropy
 from hamrasan.runtime.log import get_logger
@@ -156,7 +157,8 @@ class RunningServer:
         if self.metrics_edge is not None:
             await self.metrics_edge.shutdown(0)
         await self._tasks.close(TASKS_GRACE_S)
-        await self.services.sender.save()
+        with suppress(MatrixError):  # then some events are sent once more after the next start
+            await self.services.sender.save()
         await self.services.sliding_sync.connections.keep()
         self.identity.close()
         await self.services.thumbnails.close()

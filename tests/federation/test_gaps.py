@@ -186,6 +186,22 @@ def test_a_past_that_never_ends_is_given_up(
     assert [event["content"]["body"] for event in messages(alice, room_id, 1)] == expected
 
 
+def test_who_returns_says_so(besieged: tuple[Member, Person, str, Evil]) -> None:
+    """An empty transaction after a start: so others send at once what was missed."""
+    a, alice, room_id, evil = besieged
+    evil.stranger.answers_below[V1 + "/send/"] = json_answer({"pdus": {}})
+    sent(alice, room_id, 1)
+    wait_until(lambda: not a.services.sender.waiting)
+    evil.stranger.asked.clear()
+    a.stop()
+    a.start()
+    wait_until(lambda: evil.stranger.asked)
+    (asked,) = evil.stranger.asked
+    assert asked.uri.startswith(V1 + "/send/")
+    body = orjson.loads(asked.body)
+    assert (body["origin"], body["pdus"], body["edus"]) == ("a.test", [], [])
+
+
 def test_what_does_not_lead_on_is_not_taken_along(besieged: tuple[Member, Person, str, Evil]) -> None:
     _, alice, room_id, evil = besieged
     beside_id, beside = evil.event()

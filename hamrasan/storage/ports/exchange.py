@@ -20,6 +20,8 @@ class PutRoomServer(NamedTuple):
     server: str
     joined: bool
     position: Position
+    since: Position
+    """Since when it is there, or was."""
 
 
 class PutLag(NamedTuple):
@@ -83,6 +85,8 @@ class RoomServerRow(NamedTuple):
     server: str
     joined: bool
     position: Position
+    since: Position
+    """Since when it is there, or was."""
 
 
 class ServerMessageRow(NamedTuple):
@@ -122,6 +126,9 @@ class ExchangeReader(Protocol):
 
     async def has_remote_rooms(self, own: str) -> bool:
         """Return whether any server but `own` is in any room."""
+
+    async def servers(self, own: str, most: int) -> list[str]:
+        """Return at most so many servers but `own` that are in any room."""
 
     async def servers_of_user(self, user_id: str) -> list[str]:
         """Return the servers that are in rooms with a user, by name."""

@@ -20,8 +20,9 @@ from hamrasan.storage.sqlite.rooms import marks
 
 STATEMENTS: dict[type, str] = {
     port.PutRoomServer: (
-        "INSERT INTO room_servers (room, server, joined, position) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (room, server) DO UPDATE SET joined = excluded.joined, position = excluded.position"
+        "INSERT INTO room_servers (room, server, joined, position, since) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (room, server) DO UPDATE SET joined = excluded.joined, position = excluded.position,"
+        " since = excluded.since"
     ),
     port.PutLag: (
         "INSERT INTO lagging_servers (server, sent_upto) VALUES (?, ?)"
@@ -47,7 +48,7 @@ has been away for longer gets the latest of each room."""
 
 _TO_BE_TOLD = (
     " e.position > ?2 AND e.position <= ?3 AND e.flags < 32 AND (e.sender LIKE ?4 OR e.flags & ?5 <> 0)"
-    " AND (s.joined = 1 AND e.position >= s.position OR s.joined = 0 AND e.position <= s.position)"
+    " AND e.position >= s.since AND (s.joined = 1 OR e.position <= s.position)"
 )
 _ALL = (
     "SELECT e.position FROM room_servers s JOIN events e ON e.room = s.room"
@@ -85,9 +86,9 @@ class SqliteExchange:
 
     async def room_servers(self, room: int) -> list[RoomServerRow]:
         """Return which servers are in a room, or were."""
-        sql = "SELECT server, joined, position FROM room_servers WHERE room = ?"
+        sql = "SELECT server, joined, position, since FROM room_servers WHERE room = ?"
         rows = self._database.rows(sql, (room,))
-        return [RoomServerRow(server, bool(joined), position) for server, joined, position in rows]
+        return [RoomServerRow(server, bool(joined), *positions) for server, joined, *positions in rows]
 
     async def room_ids(self, rooms: Collection[int]) -> dict[int, str]:
         """Return the ids of rooms by their numbers."""
@@ -98,6 +99,11 @@ class SqliteExchange:
         """Return whether any server but `own` is in any room."""
         sql = "SELECT 1 FROM room_servers WHERE joined = 1 AND server <> ? LIMIT 1"
         return bool(await self._database.scan(sql, (own,)))
+
+    async def servers(self, own: str, most: int) -> list[str]:
+        """Return at most so many servers but `own` that are in any room."""
+        sql = "SELECT DISTINCT server FROM room_servers WHERE joined = 1 AND server <> ? LIMIT ?"
+        return [server for (server,) in await self._database.scan(sql, (own, most))]
 
     async def servers_of_user(self, user_id: str) -> list[str]:
         """Return the servers that are in rooms with a user, by name."""

@@ -58,9 +58,9 @@ async def two_rooms(store: Store) -> None:
     """Room 1 is shared with both other servers, room 2 with one of them, room 3 with nobody."""
     rooms = [NewRoom(number, f"!{number}", "12", ALICE, 0) for number in (1, 2, 3)]
     joined = [
-        PutRoomServer(1, FAR, True, 1),
-        PutRoomServer(1, OTHER, True, 4),
-        PutRoomServer(2, FAR, True, 2),
+        PutRoomServer(1, FAR, True, 1, 1),
+        PutRoomServer(1, OTHER, True, 4, 4),
+        PutRoomServer(2, FAR, True, 2, 2),
     ]
     await put(store, *rooms, *joined)
 
@@ -71,18 +71,21 @@ def test_servers_of_rooms_and_of_users(run: Run) -> None:
         assert not await reader.has_remote_rooms(OWN)
         await two_rooms(store)
         assert await reader.has_remote_rooms(OWN)
+        assert sorted(await reader.servers(OWN, 5)) == [FAR, OTHER]
+        assert len(await reader.servers(OWN, 1)) == 1
+        assert await reader.servers(FAR, 5) == [OTHER]
         assert sorted(await reader.room_servers(1)) == [
-            RoomServerRow(FAR, True, 1),
-            RoomServerRow(OTHER, True, 4),
+            RoomServerRow(FAR, True, 1, 1),
+            RoomServerRow(OTHER, True, 4, 4),
         ]
         assert await reader.room_servers(3) == []
         members = [PutMembership(room, ALICE, "join", 1, "$1", ALICE, 1) for room in (1, 2, 3)]
         await put(store, *members, PutMembership(2, BOB, "leave", 1, "$2", BOB, 1))
         assert await reader.servers_of_user(ALICE) == [FAR, OTHER]
         assert await reader.servers_of_user(BOB) == []
-        await put(store, PutRoomServer(1, OTHER, False, 9))
+        await put(store, PutRoomServer(1, OTHER, False, 9, 4))
         assert await reader.servers_of_user(ALICE) == [FAR]
-        assert RoomServerRow(OTHER, False, 9) in await reader.room_servers(1)
+        assert RoomServerRow(OTHER, False, 9, 4) in await reader.room_servers(1)
         assert await reader.room_ids([1, 3, 7]) == {1: "!1", 3: "!3"}
 
     run(scenario)
@@ -112,7 +115,7 @@ def test_a_server_lacks_what_came_while_it_was_there(run: Run) -> None:
         assert await lacks("never.test", 0) == ([], True)
         assert await lacks(FAR, 0, most=3) == ([6, 9], False), "the latest of each room"
         assert await lacks(FAR, 0, 10**9, 2) == ([6, 9], False)
-        await put(store, PutRoomServer(1, OTHER, False, 5))
+        await put(store, PutRoomServer(1, OTHER, False, 5, 4))
         assert await lacks(OTHER, 0) == ([5], True), "it went with 5"
 
     run(scenario)
