@@ -21,6 +21,8 @@ from hamrasan.storage.ports.journal import CommitFailed
 
 MAX_GAP = 2_000
 """Events that are fetched before one that came: what a room brings while a server is away for a night."""
+MAX_BRIDGED = 500
+"""Events that are fetched when somebody returns to a room: they wait for it, some five requests long."""
 MAX_STATES = 2
 """States that are asked for on behalf of one event: a gap has one end, or one on each side of a fork."""
 MAX_SERVERS = 3
@@ -64,18 +66,37 @@ class FillGap:
                 _log.info("an event of a gap was not taken", event_id=earlier.event_id, reason=str(error))
         return await self._add_one(room, event, servers, told=states > 0)
 
+    async def bridge(self, room: Room, joined: Event, server: str) -> None:
+        """Add what happened in a room since everybody of this server left it, up to a join that another server took.
+
+        Only if all of it can be had, and it is not too much: else there stays a gap, before the state that was told.
+        """
+        gathered, open_ended = await self._gather(room, joined, [server], MAX_BRIDGED)
+        if open_ended:
+            return
+        for earlier in in_order(gathered.values()):
+            if earlier.event_id == joined.event_id:
+                continue
+            try:
+                await self._add_one(room, earlier, [server], told=False)
+            except CommitFailed:
+                raise
+            except (MissingEvents, MatrixError) as error:
+                _log.info("an event of a gap was not taken", event_id=earlier.event_id, reason=str(error))
+                return
+
     def _servers(self, room: Room, origin: str) -> list[str]:
         others = sorted(room.servers, key=lambda server: -room.servers[server])
         return [origin, *(s for s in others if s not in (origin, self._own))][:MAX_SERVERS]
 
     async def _gather(
-        self, room: Room, event: Event, servers: Sequence[str]
+        self, room: Room, event: Event, servers: Sequence[str], most: int = MAX_GAP
     ) -> tuple[dict[str, Event], set[str]]:
         """Return an event with what is missing before it, and those of them that follow something still unknown."""
         gathered = {event.event_id: event}
         missing = await self._unknown(room, gathered, [event])
         is_first = True
-        while missing and len(gathered) < MAX_GAP:
+        while missing and len(gathered) < most:
             found = await self._page(room, event if is_first else None, sorted(missing), servers)
             new = {each.event_id: each for each in found if each.event_id not in gathered}
             is_first = False

@@ -18,6 +18,7 @@ from hamrasan.federation.handshakes import (
     unhelpful,
 )
 from hamrasan.federation.pdu_checks import PduChecks
+from hamrasan.flows.fill_gap import FillGap
 from hamrasan.protocol.errors import MatrixError
 from hamrasan.protocol.event import Event
 from hamrasan.rooms.invitations import Invitations
@@ -44,6 +45,7 @@ class JoinOverFederation:
         reception: Reception,
         registry: RoomRegistry,
         invitations: Invitations,
+        gaps: FillGap,
         server_name: str,
     ) -> None:
         self._handshakes = handshakes
@@ -51,6 +53,7 @@ class JoinOverFederation:
         self._reception = reception
         self._registry = registry
         self._invitations = invitations
+        self._gaps = gaps
         self._server_name = server_name
         self._locks = KeyedLocks()
 
@@ -112,6 +115,8 @@ class JoinOverFederation:
         answer = await self._handshakes.send_join(prepared)
         joined = await self._signed_join(prepared, answer)
         state, chain = await self._checked(prepared, answer)
+        if (room := await self._registry.find(room_id)) is not None:
+            await self._gaps.bridge(room, joined, server)
         try:
             return await self._reception.seed(room_id, prepared.version.id, state, chain, joined)
         except MissingEvents:

@@ -26,6 +26,7 @@ from hamrasan.rooms.federated_events import FederatedEvents
 from hamrasan.rooms.reception import Reception
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.spaces import Spaces
+from hamrasan.server.exchange import build_gaps
 from hamrasan.storage.sqlite.store import Store
 
 
@@ -64,7 +65,13 @@ def build_elsewhere(
         fetch_media=FetchMedia(media.media, client, ground.outbound, name),
         find_room=FindRoom(rooms.aliases, rooms.registry, queries, name),
         join_over_federation=JoinOverFederation(
-            handshakes, federation.pdu_checks, rooms.reception, rooms.registry, rooms.invitations, name
+            handshakes,
+            federation.pdu_checks,
+            rooms.reception,
+            rooms.registry,
+            rooms.invitations,
+            build_gaps(store, federation, rooms, name),
+            name,
         ),
         leave_room=LeaveRoom(
             rooms.membership, rooms.registry, store.events, rooms.invitations, handshakes, clock, name

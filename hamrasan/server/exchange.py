@@ -73,6 +73,16 @@ def build_exchange(
     return ExchangeServices(sender=sender, federation_news=news, inbound=inbound)
 
 
+def build_gaps(store: Store, federation: FederationServices, rooms: RoomServices, own: str) -> FillGap:
+    """Return what fetches events that are missing before others."""
+    return FillGap(
+        rooms.reception,
+        RoomRequests(federation.federation, federation.pdu_checks),
+        KnownEvents(store.events, store.federated_rooms),
+        own,
+    )
+
+
 def _inbound(
     store: Store,
     ground: Ground,
@@ -94,12 +104,7 @@ def _inbound(
         store.journal,
         ground.clock,
     )
-    gaps = FillGap(
-        rooms.reception,
-        RoomRequests(federation.federation, federation.pdu_checks),
-        KnownEvents(store.events, store.federated_rooms),
-        own,
-    )
+    gaps = build_gaps(store, federation, rooms, own)
     outside = EndInvitation(rooms.invitations, federation.pdu_checks, own)
     pdus = ReceivePdus(
         rooms.registry, rooms.reception, rooms.server_acls, federation.pdu_checks, gaps, outside, own

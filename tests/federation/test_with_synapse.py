@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.federation.country import Member, land
-from tests.federation.synapse import Synapse, SynapsePerson, needs_synapse, synapse
+from tests.federation.synapse import Synapse, needs_synapse, synapse
 from tests.running import Person
 
 pytestmark = [needs_synapse, pytest.mark.timeout(300)]
@@ -182,13 +182,8 @@ def test_people_leave_return_and_are_put_out(two: Two, pair: tuple[Person, Perso
     until(lambda: "again" in bodies(host, room_id))
 
 
-def test_who_returns_reads_what_was_said_meanwhile(
-    two: Two, pair: tuple[Person, Person], request: pytest.FixtureRequest
-) -> None:
+def test_who_returns_reads_what_was_said_meanwhile(two: Two, pair: tuple[Person, Person]) -> None:
     host, guest = pair
-    if isinstance(host, SynapsePerson):
-        # A join of a room that was left takes the state from the other server, and asks for no event in between.
-        request.applymarker(pytest.mark.xfail(strict=True))
     room_id = shared(two, host, guest)
     guest.post(f"/rooms/{quote(room_id)}/leave")
     until(lambda: membership(host, room_id, guest) == "leave")
