@@ -62,6 +62,8 @@ UNSAVED = 1_000
 """Positions after which the cursor is saved though nothing was sent."""
 MAX_HOLDING = 1_000
 """Positions by which a server may hold back the common cursor; one that is further behind gets its own."""
+SETTLING_S = 0.05
+"""Before a server that is behind is looked at again, when what there is for it cannot be read yet."""
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 3_600.0
 """The pause after a refusal doubles up to an hour. For servers that cannot be reached see `back_off`."""
@@ -308,6 +310,8 @@ class Sender:
             if was_planned:
                 destination.has_planned(None)
             self._write_cursor(destination, [])
+            if destination.is_behind:  # what comes next is noted, but not durable yet
+                await asyncio.sleep(SETTLING_S)
             return
         try:
             await self._send(destination, events, edus)
