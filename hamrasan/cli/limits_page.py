@@ -6,15 +6,18 @@ import math
 from collections.abc import Iterator
 
 from hamrasan.accounts import account_data, filters, passwords, profiles, throttle
-from hamrasan.flows import create_room
+from hamrasan.federation import inbound
+from hamrasan.flows import create_room, take_invite
+from hamrasan.http import event_answers
 from hamrasan.http import limits as http
 from hamrasan.http.api.client import sync
+from hamrasan.http.api.federation_routes import FEDERATION_ROUTES
 from hamrasan.http.api.routes import ROUTES
 from hamrasan.http.rate_limit import ADDRESS_RATES, FAILURE_RATE, USER_RATES, Rate
 from hamrasan.http.route import RateClass
 from hamrasan.protocol import limits as protocol
 from hamrasan.protocol.push_rules import edit as push_rules
-from hamrasan.rooms import aliases, thread_subscriptions
+from hamrasan.rooms import aliases, served_events, thread_subscriptions
 
 _HEAD = """# Limits
 
@@ -51,13 +54,13 @@ _FOR = {
 
 def limits_page() -> str:
     """Return the rates of the classes that some route has, and what else is bounded for clients."""
-    used = {route.limit for route in ROUTES}
+    used = {route.limit for route in (*ROUTES, *FEDERATION_ROUTES)}
     rows = "".join(
         f"| {kind.value} | {about} | {_rate(USER_RATES[kind])} | {_rate(ADDRESS_RATES[kind])} |\n"
         for kind, about in _FOR.items()
         if kind in used
     )
-    return _HEAD + rows + _tokens() + _passwords() + _sizes()
+    return _HEAD + rows + _tokens() + _passwords() + _sizes() + _servers()
 
 
 def _tokens() -> str:
@@ -79,6 +82,27 @@ def _passwords() -> str:
 def _sizes() -> str:
     table = "".join(f"| {about} | {value} |\n" for about, value in _bounds())
     return f"\n## Sizes and numbers\n\n| what | at most |\n|---|---|\n{table}"
+
+
+def _servers() -> str:
+    table = "".join(f"| {about} | {value} |\n" for about, value in _bounds_of_servers())
+    return (
+        f"\n## Other servers\n\nEach server is counted by its name.\n\n| what | at most |\n|---|---|\n{table}"
+    )
+
+
+def _bounds_of_servers() -> Iterator[tuple[str, str]]:
+    yield "events in a transaction", f"{inbound.MAX_PDUS}"
+    yield "other news in a transaction (typing, receipts, messages between devices …)", f"{inbound.MAX_EDUS}"
+    yield "transactions of one server under way", f"{inbound.MAX_UNDER_WAY}"
+    yield "events of one server that wait in one room", f"{inbound.MAX_LANE}"
+    yield "earlier events of one answer", f"{served_events.MAX_BACKFILL}"
+    yield "events that one request may name", f"{served_events.MAX_GIVEN}"
+    yield (
+        "long answers (joins, states, spaces) to one server",
+        f"{event_answers.LONG_AT_ONCE} at once, {event_answers.LONG_WAITING} more wait",
+    )
+    yield "events of a room's state that come with an invite", f"{take_invite.MAX_STATE_EVENTS}"
 
 
 def _bounds() -> Iterator[tuple[str, str]]:
