@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,14 +18,16 @@ LONG_WAITING = 200
 """... and that wait for their turn; a server with many new users joins some rooms a second."""
 
 
-async def in_turn(turns: Turns, server: str, answer: Awaitable[StreamResponse]) -> StreamResponse:
+async def in_turn(
+    turns: Turns, server: str, answer: Callable[[], Awaitable[StreamResponse]]
+) -> StreamResponse:
     """Return what `answer` gives when it is the server's turn, which lasts until the answer is sent.
 
     Raises `M_LIMIT_EXCEEDED` if too many of the server's wait already, and what `answer` raises.
     """
     async with AsyncExitStack() as held:
         await held.enter_async_context(turns.turn(server))
-        response = await answer
+        response = await answer()
         chunks = _Held(response.chunks, held.pop_all())
         return StreamResponse(response.status, chunks, response.content_type, response.headers)
 

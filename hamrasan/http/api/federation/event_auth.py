@@ -12,7 +12,7 @@ from hamrasan.http.services import Services
 
 async def get_event_auth(request: Request, services: Services) -> StreamResponse:
     """Return the whole auth chain of an event."""
-    return await in_turn(services.long_answers, origin_of(request), _event_auth(request, services))
+    return await in_turn(services.long_answers, origin_of(request), lambda: _event_auth(request, services))
 
 
 async def _event_auth(request: Request, services: Services) -> StreamResponse:

@@ -19,7 +19,7 @@ async def get_event(request: Request, services: Services) -> Response:
 
 async def get_state(request: Request, services: Services) -> StreamResponse:
     """Return the state before an event, and all that authorises it."""
-    return await in_turn(services.long_answers, origin_of(request), _state(request, services))
+    return await in_turn(services.long_answers, origin_of(request), lambda: _state(request, services))
 
 
 async def _state(request: Request, services: Services) -> StreamResponse:

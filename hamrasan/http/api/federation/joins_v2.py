@@ -12,7 +12,7 @@ from hamrasan.http.services import Services
 
 async def send_join(request: Request, services: Services) -> StreamResponse:
     """Let a user of another server join, and return the room's state."""
-    return await in_turn(services.long_answers, origin_of(request), _join(request, services))
+    return await in_turn(services.long_answers, origin_of(request), lambda: _join(request, services))
 
 
 async def _join(request: Request, services: Services) -> StreamResponse:
