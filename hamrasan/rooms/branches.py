@@ -61,6 +61,10 @@ class Branches:
                 found[stored.event_id] = BranchRow(stored.position, {})
         return found
 
+    def forget(self, event_id: str) -> None:
+        """Take note that an event has come of which the state was only told before."""
+        self._recent.drop(event_id)
+
     async def ids_at(self, room: int, position: Position, keys: Collection[StateKey]) -> dict[StateKey, str]:
         """Return the ids of the state events under some keys as they were at a position."""
         found: dict[StateKey, str] = {}

@@ -15,7 +15,7 @@ from hamrasan.protocol.event import Event, StateKey
 from hamrasan.protocol.event_format import build_pdu, max_depth
 from hamrasan.protocol.room_versions import RoomVersion, room_version
 from hamrasan.protocol.signing import SigningKey, sign_event
-from hamrasan.rooms.branches import BEFORE, Branches
+from hamrasan.rooms.branches import BEFORE
 from hamrasan.rooms.known_events import KnownEvents
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.resolution import Resolution
@@ -48,7 +48,7 @@ class FederatedEvents:
         self._server_name = server_name
         self._key = key
         self._known = KnownEvents(registry.events, registry.federated)
-        self._branches = Branches(registry.events, registry.state, registry.federated)
+        self._branches = registry.branches
         self._resolution = Resolution(self._branches, self._known, registry.state, registry.federated)
         self._signatures: BoundedCache[str, str] = BoundedCache(MAX_SIGNATURES)
         self._rooms: BoundedCache[int, tuple[str, RoomVersion]] = BoundedCache(MAX_ROOMS)

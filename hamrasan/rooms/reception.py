@@ -16,7 +16,7 @@ from hamrasan.protocol.auth_rules import NotAllowed, auth_types, check_auth
 from hamrasan.protocol.canonical_json import encode_json
 from hamrasan.protocol.errors import unavailable
 from hamrasan.protocol.event import Event
-from hamrasan.rooms.branches import BEFORE, Branches, branch_state
+from hamrasan.rooms.branches import BEFORE, branch_state
 from hamrasan.rooms.decision import Decision
 from hamrasan.rooms.known_events import Known, KnownEvents
 from hamrasan.rooms.outliers import Outliers, side_event
@@ -92,7 +92,7 @@ class Reception:
         self._registry = registry
         self._journal = registry.journal
         self._known = KnownEvents(registry.events, registry.federated)
-        branches = Branches(registry.events, registry.state, registry.federated)
+        branches = registry.branches
         resolution = Resolution(branches, self._known, registry.state, registry.federated)
         self._placing = Placing(branches, self._known, resolution, registry.clock)
         self._outliers = Outliers(registry, self._known)
@@ -329,12 +329,14 @@ class Reception:
             raise
         durable = decision.submit()
         verdict.take_over(room)
+        self._registry.branches.forget(event.event_id)
         return Received(Outcome.ACCEPTED, durable)
 
     def _note_branch(self, room: Room, decision: Decision, stored: StoredEvent, verdict: Verdict) -> None:
         """Write down in what the event's place differs from that of the last in a list."""
         writes = decision.batch.writes
-        if verdict.own_state:
+        # What was told before of the state after an event counts no more.
+        if verdict.own_state or stored.event_id in room.awaited:
             writes.append(branch_state(stored.event_id, room.number, stored.position, verdict.own_state))
         writes += self._given_states(room, stored.event_id, verdict)
         if verdict.is_fork or verdict.awaited or verdict.flips_any:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from hamrasan.protocol.errors import MatrixError, not_found
+from hamrasan.rooms.branches import Branches
 from hamrasan.rooms.decision import Decision, EventRedacted
 from hamrasan.rooms.new_event import NewEvent, Transaction
 from hamrasan.rooms.policy_servers import POLICY
@@ -52,6 +53,7 @@ class RoomRegistry:
         self.state = state
         self.rooms = rooms
         self.federated = federated
+        self.branches = Branches(events, state, federated)
         self._loaded: weakref.WeakValueDictionary[str, Room] = weakref.WeakValueDictionary()
         self._recent: OrderedDict[str, Room] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Room]] = {}

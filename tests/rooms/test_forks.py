@@ -253,6 +253,31 @@ def test_a_gap_that_cannot_be_filled_is_bridged_by_a_state_that_is_told(tmp_path
     on_receiver(tmp_path, scenario)
 
 
+def test_what_was_told_of_a_lost_event_is_forgotten_once_it_comes(tmp_path: Path) -> None:
+    async def scenario(receiver: Receiver) -> None:
+        world = public("12", CAROL, DAN, levels={CAROL: 50})
+        room = await receiver.join(world)
+        topic = world.sets_topic(CAROL, "موضوع")
+        await receiver.add(room, topic)
+        lost = world.says(DAN, "گم")
+        said = world.says(CAROL, "پس از آن")
+        told = [event for event in world.state_events if event is not topic]
+        assert await receiver.reception.add(room, said, state_before=told) is Outcome.ACCEPTED
+        asked = receiver.federated_events
+        without_topic = {key: each for key, each in world.state.items() if each != topic.event_id}
+        assert await asked.state_after(room, lost.event_id) == without_topic
+        assert await receiver.add(room, lost) == [Outcome.ACCEPTED]
+        assert await asked.state_after(room, lost.event_id) == world.state
+        branch = world.fork()
+        branch.heads = [lost.event_id]
+        assert await receiver.add(room, branch.says(DAN, "شاخه")) == [Outcome.ACCEPTED]
+        await _same_after_restart(receiver, room.id)
+        room = await receiver.registry.get(room.id)
+        assert await receiver.federated_events.state_after(room, lost.event_id) == world.state
+
+    on_receiver(tmp_path, scenario)
+
+
 def test_a_told_state_cannot_bring_in_what_the_rules_refuse(tmp_path: Path) -> None:
     async def scenario(receiver: Receiver) -> None:
         world = public("12", CAROL, DAN)
