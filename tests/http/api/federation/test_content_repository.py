@@ -7,8 +7,10 @@ from email.message import Message
 
 import httpx
 
+from tests.federation.country import country
 from tests.federation.visitors import Visitor
 from tests.media_files import halves, opened
+from tests.object_store import object_store
 from tests.running import Person, answered, refused
 
 
@@ -71,3 +73,16 @@ def test_files_that_are_not_there(alice: Person, there: Visitor) -> None:
     refused(there.request("GET", "/media/thumbnail/nothing", width=32, height=32), 404, "M_NOT_FOUND")
     created = answered(alice.http.post("/_matrix/media/v1/create"))["content_uri"].rpartition("/")[2]
     refused(there.request("GET", f"/media/download/{created}", timeout_ms=1), 504, "M_NOT_YET_UPLOADED")
+
+
+def test_an_object_store_hands_files_out_itself() -> None:
+    with (
+        object_store() as store,
+        country("stored", media_store=store.make_bucket(), media_delivery="redirect") as (member,),
+    ):
+        asking = Visitor(member.land.stranger("asking"), member)
+        media_id = upload(member.register("alice"), b"content", "text/plain")
+        _, file = parts(asking.request("GET", f"/media/download/{media_id}"))
+        assert file.get_content_type() == "text/plain"
+        assert file.get_payload(decode=True) == b""
+        assert httpx.get(file["Location"], trust_env=False).content == b"content"
