@@ -98,7 +98,10 @@ class FillGap:
         is_first = True
         while missing and len(gathered) < most:
             found = await self._page(room, event if is_first else None, sorted(missing), servers)
-            new = {each.event_id: each for each in found if each.event_id not in gathered}
+            # Pages go on behind the gap: what is in the room already is none of it.
+            known = await self._known.find(room.number, room.id, [each.event_id for each in found])
+            here = gathered.keys() | known.stored.keys()
+            new = {each.event_id: each for each in found if each.event_id not in here}
             is_first = False
             # Only what leads on is kept: whoever answers may not push anything in beside it.
             fresh = _reachable(missing, new)

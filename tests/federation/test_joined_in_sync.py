@@ -64,6 +64,23 @@ def test_what_comes_later_is_told_as_in_any_room() -> None:
         assert (section["state"]["events"], section["timeline"]["limited"]) == ([], False)
 
 
+def test_who_returns_reads_what_was_said_meanwhile() -> None:
+    with country("a", "b") as (a, b):
+        host, guest, since, room_id = joined(a, b)
+        guest.post(f"/rooms/{quote(room_id)}/leave")
+        since = guest.sync(since)["next_batch"]
+        said = [f"meanwhile {number}" for number in range(120)]
+        for text in said:
+            host.send(room_id, text)
+        host.put(f"/rooms/{quote(room_id)}/state/m.room.topic", {"topic": "Weeds"})
+        guest.post(f"/join/{quote(room_id)}?via={a.name}")
+        page = guest.get(f"/rooms/{quote(room_id)}/messages", dir="b", limit=200)["chunk"]
+        texts = [event["content"].get("body") for event in page if event["type"] == "m.room.message"]
+        assert texts == ["before", *said][::-1]
+        section = guest.sync(since)["rooms"]["join"][room_id]
+        assert told(section)["m.room.topic", ""] == {"topic": "Weeds"}
+
+
 def test_a_room_that_was_left_in_between_is_told_with_its_state() -> None:
     with country("a", "b") as (a, b):
         _, guest, since, room_id = joined(a, b)

@@ -53,6 +53,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.questions: list[tuple[str, str]] = []
         """What was asked: name and type."""
         self._transport: asyncio.DatagramTransport | None = None
+        self._closed = asyncio.Event()
 
     async def start(self) -> None:
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, (LOCAL, 0))
@@ -90,9 +91,13 @@ class NameServer(asyncio.DatagramProtocol):
             return [" ".join(map(str, row[:3])) + f" {row[3]}." for row in self.services.get(name, [])]
         return []
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set()
+
     async def stop(self) -> None:
         if self._transport is not None:
             self._transport.close()
+            await self._closed.wait()
 
 
 class Wire:
