@@ -96,7 +96,7 @@ def test_what_the_service_does_not_know_is_not_found(service: Bridge, anna: Pers
 def test_nobody_is_asked_for_what_is_in_no_namespace(service: Bridge, anna: Person) -> None:
     before = len(asked(service, ""))
     refused(anna.request("GET", "/profile/@stranger:hamrasan.test"), 404, "M_NOT_FOUND")
-    refused(anna.request("GET", "/profile/@_bridge_x:elsewhere.org"), 404, "M_NOT_FOUND")
+    refused(anna.request("GET", "/profile/@_bridge_x:elsewhere.org"), 502, "M_CONNECTION_FAILED")
     alias = quote("#stranger:hamrasan.test", safe="")
     refused(anna.request("GET", f"/directory/room/{alias}"), 404, "M_NOT_FOUND")
     assert len(asked(service, "")) == before

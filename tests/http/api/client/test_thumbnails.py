@@ -123,7 +123,7 @@ def test_there_is_no_thumbnail_of_what_is_no_picture(alice: Person, server: Runn
     for _ in range(2):
         refused(thumbnail(alice, address), 400, "M_UNKNOWN")
     refused(thumbnail(alice, f"{server.name}/nothing"), 404, "M_NOT_FOUND")
-    refused(thumbnail(alice, "elsewhere.example/file"), 404, "M_NOT_FOUND")
+    refused(thumbnail(alice, "elsewhere.example/file"), 502, "M_CONNECTION_FAILED")
     refused(thumbnail(alice, "elsewhere.example/..%2Ffile"), 400, "M_INVALID_PARAM")
 
 
