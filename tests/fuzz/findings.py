@@ -63,7 +63,10 @@ def problems(draft: Draft, answer: Answer, whole: bool = True) -> list[str]:
 
     With `whole` the form is looked at, too: a filter with `event_fields` takes required members out of events.
     """
-    if answer.status >= 500:
+    is_elsewhere = (
+        answer.status == 502 and b'"M_CONNECTION_FAILED"' in answer.body
+    )  # no fault of this server's
+    if answer.status >= 500 and not is_elsewhere:
         return [f"{draft.operation}: {answer.status} {answer.body[:200]!r}"]
     found = []
     if answer.headers.get("access-control-allow-origin") != "*":

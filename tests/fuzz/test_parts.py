@@ -45,6 +45,7 @@ def drafts(seed: int, count: int = 300) -> Iterator[Draft]:
     ("status", "headers", "body", "said"),
     [
         (500, HEADERS, REFUSAL, "500"),
+        (502, HEADERS, REFUSAL, "502"),
         (200, {}, b'{"user_id":"@a:b"}', "CORS"),
         (200, HEADERS, b'{"user_id":1}', "not of type 'string'"),
         (200, HEADERS, b"{}", "required"),
