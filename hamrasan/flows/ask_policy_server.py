@@ -18,6 +18,7 @@ from hamrasan.rooms.policy_servers import KEY_ID, PolicyServer, is_judged, is_re
 from hamrasan.rooms.registry import RoomRegistry
 from hamrasan.rooms.room import Room
 from hamrasan.rooms.timeline_event import pdu_of
+from hamrasan.runtime.keyed_locks import KeyedLocks
 from hamrasan.runtime.log import get_logger
 from hamrasan.storage.ports.rooms import StoredEvent
 
@@ -38,6 +39,7 @@ class AskPolicyServer:
         self._registry = registry
         self._client = client
         self._keys = keys
+        self._locks = KeyedLocks()
 
     async def before_sending(self, room: Room, new: NewEvent) -> NewEvent:
         """Return an event with the policy server's signature on what the room would make of it now.
@@ -50,6 +52,12 @@ class AskPolicyServer:
             return new
         if new.origin_server_ts is None:
             new = replace(new, origin_server_ts=self._registry.clock.now_ms())
+        # One after another: each would find the room changed by the one before. Whoever waits goes on only once the
+        # caller has added this one, since it does so without waiting.
+        async with self._locks(room.id):
+            return await self._judged(room, new)
+
+    async def _judged(self, room: Room, new: NewEvent) -> NewEvent:
         for _ in range(MAX_ATTEMPTS):
             server = policy_server_of(room)
             if server is None:
