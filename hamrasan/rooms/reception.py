@@ -342,7 +342,8 @@ class Reception:
         if verdict.is_fork or verdict.awaited or verdict.flips_any:
             forked = room.forked or (stored.position if verdict.is_fork or verdict.awaited else 0)
             flipped = stored.position if verdict.flips_any else room.flipped
-            awaited = (*room.awaited, *verdict.awaited)[-MAX_AWAITED:]
+            others = (event_id for event_id in room.awaited if event_id != stored.event_id)
+            awaited = (*others, *verdict.awaited)[-MAX_AWAITED:]
             verdict.facts = (forked, flipped, awaited)
             writes.append(
                 PutFederatedRoom(

@@ -63,6 +63,7 @@ def test_a_conflict_made_on_purpose_heals(version: str) -> None:
         wait_until(lambda: state_of(bahar, room_id) == state_of(cyrus, room_id) == state_of(ali, room_id))
         for client in clients:
             client.sync()
+        others = {person: person.sync()["next_batch"] for person in (dara, elham)}
         for one, other in ((a, b), (b, c), (a, c)):
             one.cut_off(other)
         # Everybody does something that the others would not have it.
@@ -90,7 +91,22 @@ def test_a_conflict_made_on_purpose_heals(version: str) -> None:
         for client in clients:
             client.sync()
             assert client.state == agreed
+        # Who was banned, be it by a branch that came late, hears of it.
+        put_out = [
+            person for person in others if agreed[MEMBER, person.user_id] == _ban(ali, room_id, person)
+        ]
+        assert put_out
+        for person in put_out:
+            assert room_id in person.sync(others[person])["rooms"]["leave"]
+            assert room_id not in person.get("/joined_rooms")["joined_rooms"]
         assert [problems(member) for member in members] == [[], [], []]
+
+
+def _ban(seen_by: Person, room_id: str, person: Person) -> str | None:
+    """Return the id of the event by which somebody is banned, None if they are not."""
+    events = seen_by.get(f"/rooms/{room_id}/state")
+    found = [e for e in events if (e["type"], e["state_key"]) == (MEMBER, person.user_id)]
+    return found[0]["event_id"] if found[0]["content"]["membership"] == "ban" else None
 
 
 def _texts(person: Person, room_id: str) -> list[str]:

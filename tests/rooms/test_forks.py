@@ -268,6 +268,7 @@ def test_what_was_told_of_a_lost_event_is_forgotten_once_it_comes(tmp_path: Path
         assert await asked.state_after(room, lost.event_id) == without_topic
         assert await receiver.add(room, lost) == [Outcome.ACCEPTED]
         assert await asked.state_after(room, lost.event_id) == world.state
+        assert lost.event_id not in room.awaited
         branch = world.fork()
         branch.heads = [lost.event_id]
         assert await receiver.add(room, branch.says(DAN, "شاخه")) == [Outcome.ACCEPTED]
