@@ -69,6 +69,7 @@ def test_every_server_is_told_once_and_in_order(home: Member) -> None:
     sent = [f"message {number}" for number in range(5)]
     for text in sent:
         alice.send(room_id, text)
+    wait_until(lambda: sum(map(len, told(stranger, room_id).values())) >= SERVERS * len(sent))
     wait_until(lambda: not home.services.sender.waiting)
     assert told(stranger, room_id) == dict.fromkeys(names, sent)
 
@@ -111,6 +112,7 @@ def test_one_that_left_gets_nothing_that_comes_after(home: Member) -> None:
     alice.send(room_id, "for both")
     alice.post(f"/rooms/{room_id}/kick", {"user_id": f"@guest:{one}"})
     alice.send(room_id, "for one")
+    wait_until(lambda: "for one" in told(stranger, room_id).get(other, ()))
     wait_until(lambda: not home.services.sender.waiting)
     assert told(stranger, room_id) == {one: ["for both"], other: ["for both", "for one"]}
     kicked = [orjson.loads(a.body)["pdus"] for a in stranger.asked if a.headers["host"] == one]

@@ -191,11 +191,13 @@ def test_who_returns_says_so(besieged: tuple[Member, Person, str, Evil]) -> None
     a, alice, room_id, evil = besieged
     evil.stranger.answers_below[V1 + "/send/"] = json_answer({"pdus": {}})
     sent(alice, room_id, 1)
+    wait_until(lambda: any(asked.uri.startswith(V1 + "/send/") for asked in evil.stranger.asked))
     wait_until(lambda: not a.services.sender.waiting)
     evil.stranger.asked.clear()
     a.stop()
     a.start()
     wait_until(lambda: evil.stranger.asked)
+    wait_until(lambda: not a.services.sender.waiting)
     (asked,) = evil.stranger.asked
     assert asked.uri.startswith(V1 + "/send/")
     body = orjson.loads(asked.body)
