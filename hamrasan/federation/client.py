@@ -167,6 +167,11 @@ class FederationClient:
             self.back_off.note_success(destination)
             yield RemoteAnswer(answer, destination)
 
+    async def close(self) -> None:
+        """Look for no server any more, and close every connection."""
+        await self._discovery.close()
+        await self._outbound.close()
+
     async def _ask(
         self,
         method: str,

@@ -87,6 +87,10 @@ class Discovery:
         """Return the addresses behind the name in a certificate and a port; raises `NameLookupFailed`."""
         return await self._names.addresses(self._targets.get((host, port)) or host)
 
+    async def close(self) -> None:
+        """Give up what is being looked for, and close what it is asked over."""
+        await self._under_way.close()
+
     async def _find(self, server_name: str) -> _Place:
         async with self._slots:
             try:

@@ -139,6 +139,10 @@ class KeyRing:
         """Ask a server for its keys, unless that was done a moment ago."""
         await self._fetch(server)
 
+    async def close(self) -> None:
+        """Give up what is being asked for."""
+        await self._under_way.close()
+
     def _has(self, server: str, wanted: Mapping[str, int | None]) -> bool:
         rows = self.rows(server)
         return all(valid_key(rows, key_id, at_ms) is not None for key_id, at_ms in wanted.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
@@ -47,8 +47,8 @@ class Names(Protocol):
     async def services(self, name: str) -> Services:
         """Return the SRV records of a name; raises `NameLookupFailed` if nobody could say."""
 
-    def close(self) -> None:
-        """Let go of everything."""
+    async def close(self) -> None:
+        """Give up what is being asked, and let go of everything."""
 
 
 class SystemNames:
@@ -60,6 +60,7 @@ class SystemNames:
     def __init__(self, name_servers: Sequence[tuple[str, int]] = ()) -> None:
         self._name_servers = tuple(name_servers)
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="names")
+        self._asking: set[asyncio.Task[Any]] = set()
         self._dns: Any = None
         """dnspython's resolver, once something was asked: few servers have SRV records, so few ever load it."""
 
@@ -82,7 +83,7 @@ class SystemNames:
     async def _addresses_by_dns(self, host: str) -> Sequence[str]:
         dns = await self._resolver()
         try:
-            answers = await dns.resolve_name(host, lifetime=LOOKUP_S)
+            answers = await self._asked(dns.resolve_name(host, lifetime=LOOKUP_S))
         except import_module("dns.exception").DNSException:
             raise NameLookupFailed(f"the name {host} has no address") from None
         return list(answers.addresses())
@@ -92,7 +93,7 @@ class SystemNames:
         dns = await self._resolver()
         resolver, exception = import_module("dns.resolver"), import_module("dns.exception")
         try:
-            answer = await dns.resolve(name, "SRV", lifetime=LOOKUP_S, search=False)
+            answer = await self._asked(dns.resolve(name, "SRV", lifetime=LOOKUP_S, search=False))
         except (resolver.NXDOMAIN, resolver.NoAnswer):
             return Services((), 0)
         except exception.DNSException as error:
@@ -120,9 +121,26 @@ class SystemNames:
             resolver.nameservers = [nameserver(address, port) for address, port in self._name_servers]
         return resolver
 
-    def close(self) -> None:
-        """Let go of the threads."""
+    async def _asked(self, question: Coroutine[Any, Any, Any]) -> Any:
+        """Return the answer to a question; it is a task of its own, so that `close` can see it closing its socket."""
+        task = asyncio.get_running_loop().create_task(question)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+
+    async def close(self) -> None:
+        """Give up what is being asked, and let go of the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        asking = list(self._asking)
+        for task in asking:
+            task.cancel()
+        if asking:
+            await asyncio.wait(asking)
+        await asyncio.sleep(0)  # in this turn of the loop the sockets that were closed go
 
 
 def _system_addresses(host: str) -> list[str]:

@@ -42,16 +42,14 @@ class FillGap:
         self._known = known
         self._own = own
 
-    async def add(self, room: Room, event: Event, origin: str, missing: MissingEvents) -> Outcome:
+    async def add(self, room: Room, event: Event, origin: str) -> Outcome:
         """Add an event for which others are missing; return what became of it once that is durable.
 
         Raises `MissingEvents` if they cannot be had, and what `Reception.add` does.
         """
         servers = self._servers(room, origin)
-        if missing.prev:
-            gathered, open_ended = await self._gather(room, event, servers)
-        else:
-            gathered, open_ended = {event.event_id: event}, set()
+        # Also where only auth events were said to be missing: of what it follows nothing was said then.
+        gathered, open_ended = await self._gather(room, event, servers)
         states = MAX_STATES
         for earlier in in_order(gathered.values()):
             if earlier.event_id == event.event_id:

@@ -95,9 +95,9 @@ class ReceivePdus:
                 outcome, durable = await self._reception.submit(room, event)
                 if durable is not None:
                     waiting.append(durable)
-            except MissingEvents as missing:
+            except MissingEvents:
                 async with asyncio.timeout(GAP_S):
-                    outcome = await self._gaps.add(room, event, origin, missing)
+                    outcome = await self._gaps.add(room, event, origin)
         except (MissingEvents, TimeoutError):
             _log.info("an event came whose past cannot be had", event_id=event.event_id, server=origin)
             return GAP

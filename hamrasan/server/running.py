@@ -166,8 +166,9 @@ class RunningServer:
         await self.services.workers.end()
         self.services.media.close()
         await self.services.outbound.close()
-        await self.services.federation_outbound.close()
-        self._names.close()
+        await self.services.key_ring.close()
+        await self.services.federation.close()
+        await self._names.close()
         await self.store.close()
 
 

@@ -85,7 +85,7 @@ class Domains:
         await self.outbound.close()
         await self._edge.shutdown(0)
         await self.name_server.stop()
-        self._names.close()
+        await self._names.close()
 
 
 @asynccontextmanager
