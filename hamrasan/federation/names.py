@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 LOOKUP_THREADS = 8
-"""For the system's resolver, which blocks: a hostile name server holds one of them, and none that other work needs."""
+"""Every question blocks one: a hostile name server holds that, and none that other work needs. dnspython could ask
+on the loop, too, but what is given up there leaves its socket behind.
+"""
 LOOKUP_S = 5.0
 """For one question; what takes longer is down, or wants to be waited for."""
 LOOPBACK = ("127.0.0.1", "::1")
@@ -60,7 +63,6 @@ class SystemNames:
     def __init__(self, name_servers: Sequence[tuple[str, int]] = ()) -> None:
         self._name_servers = tuple(name_servers)
         self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="names")
-        self._asking: set[asyncio.Task[Any]] = set()
         self._dns: Any = None
         """dnspython's resolver, once something was asked: few servers have SRV records, so few ever load it."""
 
@@ -83,7 +85,7 @@ class SystemNames:
     async def _addresses_by_dns(self, host: str) -> Sequence[str]:
         dns = await self._resolver()
         try:
-            answers = await self._asked(dns.resolve_name(host, lifetime=LOOKUP_S))
+            answers = await self._in_thread(partial(dns.resolve_name, host, lifetime=LOOKUP_S))
         except import_module("dns.exception").DNSException:
             raise NameLookupFailed(f"the name {host} has no address") from None
         return list(answers.addresses())
@@ -93,7 +95,8 @@ class SystemNames:
         dns = await self._resolver()
         resolver, exception = import_module("dns.resolver"), import_module("dns.exception")
         try:
-            answer = await self._asked(dns.resolve(name, "SRV", lifetime=LOOKUP_S, search=False))
+            question = partial(dns.resolve, name, "SRV", lifetime=LOOKUP_S, search=False)
+            answer = await self._in_thread(question)
         except (resolver.NXDOMAIN, resolver.NoAnswer):
             return Services((), 0)
         except exception.DNSException as error:
@@ -106,7 +109,7 @@ class SystemNames:
 
     async def _resolver(self) -> Any:
         if self._dns is None:
-            module = await asyncio.to_thread(import_module, "dns.asyncresolver")
+            module = await asyncio.to_thread(import_module, "dns.resolver")
             if self._dns is None:
                 self._dns = self._set_up(module)
         return self._dns
@@ -121,26 +124,12 @@ class SystemNames:
             resolver.nameservers = [nameserver(address, port) for address, port in self._name_servers]
         return resolver
 
-    async def _asked(self, question: Coroutine[Any, Any, Any]) -> Any:
-        """Return the answer to a question; it is a task of its own, so that `close` can see it closing its socket."""
-        task = asyncio.get_running_loop().create_task(question)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-        try:
-            return await task
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
+    async def _in_thread(self, question: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question)
 
     async def close(self) -> None:
-        """Give up what is being asked, and let go of the threads."""
+        """Give up what is being asked: nobody waits for the threads, which end by themselves in time."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        asking = list(self._asking)
-        for task in asking:
-            task.cancel()
-        if asking:
-            await asyncio.wait(asking)
-        await asyncio.sleep(0)  # in this turn of the loop the sockets that were closed go
 
 
 def _system_addresses(host: str) -> list[str]:

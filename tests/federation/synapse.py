@@ -171,6 +171,9 @@ _CONFIG: dict[str, Any] = {
     "presence": {"enabled": True},
     "experimental_features": {},
     "federation_rr_transactions_per_room_per_second": 1000,
+    # It would wait up to a minute within a request, and ten before the next one, for a server that was away.
+    "federation": {"max_long_retry_delay": "1s", "destination_min_retry_interval": "1s",
+                   "destination_retry_multiplier": 1, "destination_max_retry_interval": "2s"},
     "rc_federation": {"window_size": 1000, "sleep_limit": 10_000, "sleep_delay": 1, "reject_limit": 10_000,
                       "concurrent": 100},
     "rc_login": dict.fromkeys(("address", "account", "failed_attempts"), _UNLIMITED),
